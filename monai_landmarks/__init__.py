@@ -1,0 +1,3 @@
+"""Anatomical landmark detection in radiographs on MONAI."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,46 @@
+"""The `monai-landmarks` command: one verb a module, errors without tracebacks."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import typer
+from rich.console import Console
+
+from monai_landmarks import __version__
+from monai_landmarks.errors import LandmarksError
+
+VERBS = ("simulate", "import_", "split", "check", "bundles", "predict", "report", "demo")
+
+
+def build_app() -> typer.Typer:
+    """The command-line application with every verb registered."""
+    app = typer.Typer(
+        name="monai-landmarks",
+        help="Anatomical landmarks in radiographs: simulate, import, check, train, predict, report.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+
+    @app.callback(invoke_without_command=True)
+    def root(version: bool = typer.Option(False, "--version", help="Print the version and stop.")) -> None:
+        if version:
+            typer.echo(f"monai_landmarks {__version__}")
+            raise typer.Exit
+
+    for verb in VERBS:
+        import_module(f"monai_landmarks.cli.{verb}").register(app)
+    return app
+
+
+def main() -> None:
+    """Entry point: run a verb; a user's error ends with its message and exit status 2, never with a traceback."""
+    try:
+        build_app()()
+    except LandmarksError as error:
+        Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {error}", markup=True, highlight=False)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,77 @@
+"""`monai-landmarks predict`: a trained bundle over files and folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from monai_landmarks.errors import ConfigError
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command("predict")(predict)
+
+
+def predict(
+    bundle: Annotated[Path, typer.Argument(help="Folder of a trained bundle.")],
+    inputs: Annotated[list[Path], typer.Argument(help="Radiographs, or folders of them (a PACS export as it is).")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where predictions.csv, .json and overlays go.")],
+    spacing: Annotated[
+        str | None, typer.Option(help="mm per pixel for images that lack it: 0.15, or rows,columns 0.15,0.16.")
+    ] = None,
+    magnification: Annotated[
+        float | None, typer.Option(help="Magnification of the anatomy's plane; divides the detector's spacing.")
+    ] = None,
+    out_of_scope: Annotated[
+        bool, typer.Option("--out-of-scope", help="Accept images of another modality, body part or view.")
+    ] = False,
+    overlays: Annotated[bool, typer.Option(help="Draw each image with its points.")] = True,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ...; the GPU where there is one.")] = None,
+) -> None:
+    """Find the landmarks in radiographs: points in pixels and millimetres, confidence, presence, overlays.
+
+    Files that cannot be used are listed with the reason and never stop the rest; the exit status is 1 when one that
+    looked like a radiograph failed.
+    """
+    from monai_landmarks.engines.predict import predict_inputs
+
+    if not (bundle / "configs" / "inference.yaml").is_file():
+        raise ConfigError(f"{bundle} is no bundle with an inference: it has no configs/inference.yaml")
+    outcome = predict_inputs(
+        bundle,
+        inputs,
+        output,
+        spacing_mm=parse_spacing(spacing),
+        magnification=magnification,
+        out_of_scope=out_of_scope,
+        overlays=overlays,
+        device=device,
+    )
+    for path, reason in outcome.skipped:
+        typer.echo(f"skipped {path}: {reason}")
+    for path, reason in outcome.failed:
+        typer.echo(f"failed  {path}: {reason}", err=True)
+    typer.echo(f"{outcome.predicted} predicted, {len(outcome.failed)} failed, {len(outcome.skipped)} skipped")
+    typer.echo(f"{output / 'predictions.csv'}")
+    if outcome.failed or not outcome.predicted:
+        raise typer.Exit(1)
+
+
+def parse_spacing(text: str | None) -> tuple[float, float] | None:
+    """ "0.15" or "0.15,0.16" to (row, column) spacing.
+
+    Raises:
+        ConfigError: not one or two positive numbers.
+    """
+    if text is None:
+        return None
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        values = []
+    if len(values) not in (1, 2) or not all(0 < value < 100 for value in values):
+        raise ConfigError(f"--spacing {text}: give one or two positive numbers in mm, such as 0.15 or 0.15,0.16")
+    return values[0], values[-1]

@@ -1,0 +1,70 @@
+"""Loading whose randomness is a function of (seed, epoch, sample): workers, order and resume do not change a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sized
+from typing import Any
+
+import numpy as np
+from monai.data import DistributedSampler
+from monai.transforms import Randomizable
+from torch.utils.data import Dataset
+
+
+class EpochSampler(DistributedSampler):
+    """Shuffles by (seed, epoch) and sends the epoch to the workers inside the index: epoch * N + sample.
+
+    MONAI's Workflow sets the epoch of a DistributedSampler at every EPOCH_STARTED; an index reaches even a persistent
+    worker, which no attribute does. Without a process group it is a plain sampler.
+
+    Args:
+        dataset: a `SeededDataset`, which takes the index apart.
+        seed: of the order.
+        shuffle: False keeps the order.
+    """
+
+    def __init__(self, dataset: Sized, seed: int = 0, shuffle: bool = True) -> None:
+        import torch.distributed as dist
+
+        ready = dist.is_available() and dist.is_initialized()
+        super().__init__(
+            dataset,
+            shuffle=shuffle,
+            seed=seed,
+            num_replicas=dist.get_world_size() if ready else 1,
+            rank=dist.get_rank() if ready else 0,
+        )
+        self.count = len(dataset)
+
+    def __iter__(self) -> Iterator[int]:
+        """Indices of this epoch."""
+        return iter([self.epoch * self.count + index for index in super().__iter__()])
+
+
+class SeededDataset(Dataset):
+    """Random transforms on a data set, drawn anew from (seed, epoch, sample) for every item.
+
+    Args:
+        data: items after the deterministic transforms, such as a CacheDataset.
+        transform: random transforms, a MONAI Compose.
+        seed: of the draws.
+    """
+
+    def __init__(self, data: Any, transform: Callable[[Any], Any], seed: int = 0) -> None:
+        self.data = data
+        self.transform = transform
+        self.seed = seed
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        return len(self.data)
+
+    def __getitem__(self, index: int) -> Any:
+        """Item `index % N` as of epoch `index // N`."""
+        epoch, sample = divmod(int(index), len(self.data))
+        if isinstance(self.transform, Randomizable):
+            entropy = np.random.SeedSequence((self.seed, epoch, sample)).generate_state(1)[0]
+            self.transform.set_random_state(seed=int(entropy))
+        return self.transform(self.data[sample])
+
+

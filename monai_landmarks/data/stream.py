@@ -1,0 +1,118 @@
+"""Radiographs as they come: files and folders in, items out, what cannot be used kept with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from monai.data import MetaTensor
+from torch.utils.data import IterableDataset
+
+from monai_landmarks.data.discover import discover
+from monai_landmarks.errors import LandmarksError, ReadError, UnsupportedObjectError
+
+# Header field in the image's meta for each entry of a bundle's scope.
+SCOPE_FIELDS = ("modality", "body_part", "view")
+
+
+class ScopeError(LandmarksError):
+    """An image of a kind the model was not trained on."""
+
+
+def check_scope(meta: Mapping[str, Any], scope: Mapping[str, Sequence[str]]) -> None:
+    """Compare an image's header with what a model was trained on. A field the header leaves empty says nothing.
+
+    Raises:
+        ScopeError: naming the field, what it says and what is allowed.
+    """
+    for field in SCOPE_FIELDS:
+        found, allowed = str(meta.get(field, "")), [value.upper() for value in scope.get(field, [])]
+        if found and allowed and found.upper() not in allowed:
+            raise ScopeError(
+                f"{field.replace('_', ' ')} is {found}, the model was trained on {', '.join(allowed)}; use "
+                "--out-of-scope to try all the same"
+            )
+
+
+class RadiographStream(IterableDataset):
+    """Reads radiographs one after the other; a file that cannot be used never stops the rest.
+
+    Args:
+        inputs: files and folders.
+        transform: the bundle's preprocessing, from a path under "image" on.
+        scope: what the model was trained on (modality, body_part, view); empty allows anything.
+        spacing_mm: (row, column) spacing for images, overriding their own.
+        magnification: of the image plane, dividing the detector's spacing.
+
+    Attributes:
+        skipped: files that are no radiographs, with the reason.
+        failed: radiographs that could not be read or are out of scope, with the reason.
+    """
+
+    def __init__(
+        self,
+        inputs: Sequence[str | Path],
+        transform: Callable[[dict[str, Any]], Any],
+        scope: Mapping[str, Sequence[str]] | None = None,
+        spacing_mm: Sequence[float] | None = None,
+        magnification: float | None = None,
+    ) -> None:
+        self.roots = [Path(path) for path in inputs]
+        self.transform = transform
+        self.scope = scope or {}
+        self.spacing_mm = tuple(spacing_mm) if spacing_mm is not None else None
+        self.magnification = magnification
+        found = discover(self.roots)
+        self.files = found.files
+        self.skipped: list[tuple[Path, str]] = list(found.skipped)
+        self.failed: list[tuple[Path, str]] = []
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Items in the order of the files."""
+        for number, path in enumerate(self.files):
+            item = {
+                "image": str(path),
+                "case_id": self.name_of(path),
+                "file": str(path),
+                "index": number,
+                "spacing_mm": self.spacing_mm,
+                "magnification": self.magnification,
+            }
+            try:
+                loaded = self.transform(item)
+                check_scope(_meta(loaded["image"]), self.scope)
+            except Exception as error:
+                reason = _landmarks_error(error)
+                if reason is None:
+                    raise
+                target = self.skipped if isinstance(reason, UnsupportedObjectError) else self.failed
+                target.append((path, str(reason)))
+                continue
+            yield loaded
+
+    def name_of(self, path: Path) -> str:
+        """Path below the input folder it was found in; the file's name where it was given itself."""
+        for root in self.roots:
+            if root.is_dir() and path.is_relative_to(root):
+                return path.relative_to(root).as_posix()
+        return path.name
+
+
+def _meta(image: Any) -> Mapping[str, Any]:
+    return image.meta if isinstance(image, MetaTensor) else {}
+
+
+def _landmarks_error(error: BaseException | None) -> ReadError | ScopeError | None:
+    """The error of ours inside what MONAI's Compose wraps around it."""
+    while error is not None:
+        if isinstance(error, (ReadError, ScopeError)):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def numbered(items: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Data list items with their number under "index", by which metrics tell cases apart."""
+    return [{**item, "index": np.int64(number)} for number, item in enumerate(items)]

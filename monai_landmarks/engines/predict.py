@@ -1,0 +1,70 @@
+"""Running a bundle's inference on files and folders, as the command line and other programs do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from monai.bundle import ConfigWorkflow
+
+from monai_landmarks.data.stream import RadiographStream
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How many images were predicted, and which were not, with the reason."""
+
+    predicted: int
+    skipped: list[tuple[Path, str]]
+    failed: list[tuple[Path, str]]
+
+
+def predict_inputs(
+    bundle: Path,
+    inputs: Sequence[Path],
+    output: Path,
+    *,
+    spacing_mm: tuple[float, float] | None = None,
+    magnification: float | None = None,
+    out_of_scope: bool = False,
+    overlays: bool = True,
+    device: str | None = None,
+) -> Outcome:
+    """Run a bundle's inference.yaml over files and folders.
+
+    Args:
+        bundle: folder of a trained bundle. Its config is executed: use only bundles you trust.
+        inputs: radiographs and folders.
+        output: where predictions.csv, predictions.json and overlays go.
+        spacing_mm: (row, column) mm per pixel, overriding the images'.
+        magnification: divides the detector's spacing.
+        out_of_scope: accept images of a kind the model was not trained on.
+        overlays: draw the images with their points.
+        device: a torch device, the bundle's choice by default.
+    """
+    overrides: dict[str, Any] = {
+        "bundle_root": str(bundle.resolve()),
+        "inputs": [str(path) for path in inputs],
+        "dataset_dir": str(inputs[0]),
+        "output_dir": str(output),
+        "spacing_mm": list(spacing_mm) if spacing_mm else None,
+        "magnification": magnification,
+        "out_of_scope": out_of_scope,
+        "overlays": overlays,
+    }
+    if device is not None:
+        overrides["device"] = torch.device(device)
+    workflow = ConfigWorkflow(
+        config_file=str(bundle / "configs" / "inference.yaml"),
+        logging_file=False,
+        workflow_type="inference",
+        **overrides,
+    )
+    workflow.initialize()
+    stream: RadiographStream = workflow.dataset
+    evaluator = workflow.evaluator
+    evaluator.run()
+    return Outcome(evaluator.state.iteration, stream.skipped, stream.failed)

@@ -1,0 +1,30 @@
+"""Errors a user can act on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class LandmarksError(Exception):
+    """Base of every error that names what is wrong and how to put it right; the CLI prints it without a traceback."""
+
+
+class ReadError(LandmarksError):
+    """A radiograph cannot be read. The message names the file and the fault."""
+
+
+class UnsupportedObjectError(ReadError):
+    """The file is readable but is no radiograph (a report, a presentation state, a directory, ...)."""
+
+
+class DatasetError(LandmarksError):
+    """A data set file is invalid. Carries every fault found, each naming file, case and field."""
+
+    def __init__(self, path: object, faults: Sequence[str]) -> None:
+        self.faults = list(faults)
+        count = f"{len(self.faults)} fault" + ("s" if len(self.faults) != 1 else "")
+        super().__init__(f"{path}: {count}\n" + "\n".join(f"  - {fault}" for fault in self.faults))
+
+
+class ConfigError(LandmarksError):
+    """A setting or a combination of settings that cannot work."""

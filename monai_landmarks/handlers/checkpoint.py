@@ -1,0 +1,182 @@
+"""Checkpoints a killed training resumes from, and the best weights."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from ignite.engine import Engine, Events
+from monai.engines import Evaluator
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from monai_landmarks.errors import ConfigError
+
+logger = logging.getLogger(__name__)
+CHECKPOINT = "checkpoint.pt"
+MODEL = "model.pt"
+
+
+class Stateful(Protocol):
+    """Anything with a state dict."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Its state."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> Any:
+        """Put the state back."""
+
+
+class RunState:
+    """Everything a run consists of: saved after each epoch, put back by a resume.
+
+    `checkpoint.pt` holds the last completed epoch and is replaced atomically, so a kill at any moment leaves a whole
+    file. `model.pt` holds the best network's state dict alone. MONAI's CheckpointSaver does neither: it writes in place,
+    and forgets the best score on a resume.
+
+    Args:
+        directory: where both files go.
+        network: the model.
+        evaluator: its best metric and best epoch are part of the state.
+        objects: more that has a state dict: optimizer, learning-rate scheduler.
+        signature: what must not change between a run and its resume (data set, epochs, seed, sizes, ...).
+    """
+
+    def __init__(
+        self,
+        directory: str | Path,
+        network: nn.Module,
+        evaluator: Evaluator,
+        objects: Mapping[str, Stateful],
+        signature: Mapping[str, Any],
+    ) -> None:
+        self.directory = Path(directory)
+        # Weights are kept without the wrapper a distributed training puts around the network.
+        self.network = network.module if isinstance(network, DistributedDataParallel) else network
+        self.evaluator = evaluator
+        self.objects = dict(objects)
+        self.signature = {key: str(value) for key, value in signature.items()}
+
+    @property
+    def path(self) -> Path:
+        """The checkpoint file."""
+        return self.directory / CHECKPOINT
+
+    def save(self, engine: Engine) -> None:
+        """Save the best weights if this epoch's are, then the whole state."""
+        if self.evaluator.state.best_metric_epoch == engine.state.epoch:
+            save_atomically(self.network.state_dict(), self.directory / MODEL)
+        state = {
+            "epoch": engine.state.epoch,
+            "iteration": engine.state.iteration,
+            "best_metric": float(self.evaluator.state.best_metric),
+            "best_metric_epoch": self.evaluator.state.best_metric_epoch,
+            "network": self.network.state_dict(),
+            "objects": {name: thing.state_dict() for name, thing in self.objects.items()},
+            "signature": self.signature,
+        }
+        save_atomically(state, self.path)
+
+    def restore(self, engine: Engine) -> None:
+        """Put the last completed epoch back.
+
+        Raises:
+            ConfigError: when the checkpoint belongs to another run.
+        """
+        saved = torch.load(self.path, map_location=engine.state.device, weights_only=True)
+        different = [
+            f"{key} {saved['signature'].get(key)} -> {value}"
+            for key, value in self.signature.items()
+            if saved["signature"].get(key) != value
+        ]
+        if different:
+            raise ConfigError(
+                f"{self.path} was made by another run ({'; '.join(different)}); repeat that run's settings to continue "
+                "it, pass --resume false to train anew, or choose another --ckpt_dir"
+            )
+        self.network.load_state_dict(saved["network"])
+        for name, thing in self.objects.items():
+            thing.load_state_dict(saved["objects"][name])
+        engine.state.epoch = saved["epoch"]
+        engine.state.iteration = saved["iteration"]
+        self.evaluator.state.best_metric = saved["best_metric"]
+        self.evaluator.state.best_metric_epoch = saved["best_metric_epoch"]
+
+
+class ResumeHandler:
+    """Restores a run's state when the training starts; the first of the trainer's handlers.
+
+    Args:
+        state: what to restore.
+        resume: False leaves a present checkpoint alone, to be replaced after the first epoch.
+    """
+
+    def __init__(self, state: RunState, resume: bool = True) -> None:
+        self.state = state
+        self.resume = resume
+
+    def attach(self, engine: Engine) -> None:
+        """Register on a trainer."""
+        engine.add_event_handler(Events.STARTED, self.started)
+
+    def started(self, engine: Engine) -> None:
+        """Restore where there is something to restore."""
+        if self.resume and self.state.path.is_file():
+            self.state.restore(engine)
+            logger.info(f"Continuing after epoch {engine.state.epoch} from {self.state.path}")
+
+
+class SaveHandler:
+    """Saves a run's state after each epoch; the last of the trainer's handlers, so that nothing is ahead of the file.
+
+    Args:
+        state: what to save.
+    """
+
+    def __init__(self, state: RunState) -> None:
+        self.state = state
+
+    def attach(self, engine: Engine) -> None:
+        """Register on a trainer."""
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self.epoch_completed)
+
+    def epoch_completed(self, engine: Engine) -> None:
+        """Save, on the first rank alone."""
+        if engine.state.rank == 0:
+            self.state.save(engine)
+
+
+def save_atomically(state: Any, path: Path) -> None:
+    """torch.save that leaves either the old file or the new one, whatever happens."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.part")
+    with temporary.open("wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def load_model(network: nn.Module, path: str | Path) -> nn.Module:
+    """Load `model.pt` (or the network of a `checkpoint.pt`) into a network.
+
+    Raises:
+        ConfigError: no such file, or weights of another network.
+    """
+    source = Path(path)
+    if not source.is_file():
+        raise ConfigError(
+            f"no trained weights at {source}; run the bundle's training first, or give --checkpoint PATH"
+        )
+    saved = torch.load(source, map_location="cpu", weights_only=True)
+    try:
+        network.load_state_dict(saved.get("network", saved))
+    except RuntimeError as error:
+        raise ConfigError(
+            f"{source} does not fit this bundle's network (landmarks, backbone or decoder differ): {error}"
+        ) from None
+    return network

@@ -1,0 +1,105 @@
+"""What an evaluation leaves behind: metrics.json, cases.csv and a table in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ignite.engine import Engine, Events
+from rich.console import Console
+
+from monai_landmarks.data.dataset import LandmarkDataset
+from monai_landmarks.metrics import (
+    LandmarkErrors,
+    Results,
+    results_from_arrays,
+    rich_table,
+    summarise,
+    write_metrics,
+)
+
+
+class EvaluationWriter:
+    """Writes the files of an evaluated split when the evaluator completes.
+
+    Args:
+        directory: where metrics.json and cases.csv go.
+        metric: the metric attached to the evaluator; it has collected every point.
+        dataset: gives names, groups and cases.
+        split: which of its splits was evaluated, in the order of `dataset.select(split)`.
+        thresholds_mm: of the detection rate.
+        title: of the table.
+    """
+
+    def __init__(
+        self,
+        directory: str | Path,
+        metric: LandmarkErrors,
+        dataset: LandmarkDataset,
+        split: str,
+        thresholds_mm: Sequence[float] = (2.0, 2.5, 3.0, 4.0),
+        title: str = "this model",
+    ) -> None:
+        self.directory = Path(directory)
+        self.metric = metric
+        self.dataset = dataset
+        self.split = split
+        self.thresholds_mm = tuple(thresholds_mm)
+        self.title = title
+        self.planes: dict[int, str] = {}
+        self.summary: dict[str, Any] = {}
+
+    def attach(self, engine: Engine) -> None:
+        """Register on an evaluator."""
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self.iteration_completed)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self.epoch_completed)
+
+    def iteration_completed(self, engine: Engine) -> None:
+        """Note the plane each case's spacing holds in."""
+        for item in engine.state.batch:
+            self.planes[int(item["index"])] = str(item["spacing_plane"])
+
+    def epoch_completed(self, engine: Engine) -> None:
+        """Write and print."""
+        if engine.state.rank != 0:
+            return
+        results = self.results()
+        self.summary = summarise(results, self.split, thresholds_mm=self.thresholds_mm)
+        write_metrics(self.summary, self.directory / "metrics.json")
+        results.write_csv(self.directory / "cases.csv")
+        console = Console()
+        console.print(
+            rich_table({self.title: self.summary}, title=f"{self.split}: {len(results.case_ids)} images")
+        )
+        console.print(f"{self.directory / 'metrics.json'}, {self.directory / 'cases.csv'}", soft_wrap=True)
+
+    def results(self) -> Results:
+        """Every point of the split."""
+        cases = self.dataset.select(self.split)
+        planes = [self.planes.get(number, "unknown") for number in range(len(cases))]
+        return results_from_arrays(self.metric.arrays(), self.dataset, cases, planes)
+
+    def flat_metrics(self) -> dict[str, float]:
+        """Pooled and per-landmark numbers for tracking, such as `mm.mre` and `landmarks.sella.mm.mre`."""
+        flat: dict[str, float] = {}
+        for unit in ("mm", "px", "network_px"):
+            flat.update(_numbers(self.summary.get(unit) or {}, unit))
+        for name, entry in self.summary.get("landmarks", {}).items():
+            for unit in ("mm", "px"):
+                values = entry.get(unit) or {}
+                flat.update(
+                    _numbers({key: values.get(key) for key in ("mre", "median")}, f"landmarks.{name}.{unit}")
+                )
+        return flat
+
+
+def _numbers(values: dict[str, Any], prefix: str) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            found.update(_numbers(value, f"{prefix}.{key}"))
+        elif isinstance(value, (int, float)) and np.isfinite(value):
+            found[f"{prefix}.{key}"] = float(value)
+    return found

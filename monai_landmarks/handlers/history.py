@@ -1,0 +1,119 @@
+"""One row an epoch: history.csv, a log line, and the numbers MLflow gets."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import math
+import time
+from pathlib import Path
+from typing import Any, Protocol
+
+from ignite.engine import Engine, Events
+from monai.engines import Evaluator
+from monai.utils import CommonKeys
+from torch.optim import Optimizer
+
+logger = logging.getLogger(__name__)
+FIELDS = ("epoch", "loss", "radius", "learning_rate", "val_mre", "seconds")
+
+
+class HasRadius(Protocol):
+    """A transform whose region radius changes."""
+
+    @property
+    def radius(self) -> float:
+        """Radius of the current epoch."""
+
+
+class HistoryHandler:
+    """Writes history.csv as the training goes; a resumed run continues the file after its last completed epoch.
+
+    Args:
+        path: the CSV file.
+        evaluator: gives `val_mre`, empty in an epoch without validation.
+        optimizer: gives the learning rate.
+        regions: gives the region `radius`, at a longer side of 512.
+    """
+
+    def __init__(
+        self, path: str | Path, evaluator: Evaluator, optimizer: Optimizer, regions: HasRadius
+    ) -> None:
+        self.path = Path(path)
+        self.evaluator = evaluator
+        self.optimizer = optimizer
+        self.regions = regions
+        self.rows: list[dict[str, Any]] = []
+        self._losses: list[float] = []
+        self._began = 0.0
+
+    def attach(self, engine: Engine) -> None:
+        """Register on a trainer, after validation and before tracking and checkpoint."""
+        engine.add_event_handler(Events.STARTED, self.started)
+        engine.add_event_handler(Events.EPOCH_STARTED, self.epoch_started)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self.iteration_completed)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self.epoch_completed)
+
+    def started(self, engine: Engine) -> None:
+        """Take up the rows of a resumed run's completed epochs."""
+        rows = read_history(self.path) if self.path.is_file() else []
+        self.rows = [row for row in rows if row["epoch"] <= engine.state.epoch]
+
+    def epoch_started(self, engine: Engine) -> None:
+        """Start the clock."""
+        self._losses = []
+        self._began = time.perf_counter()
+
+    def iteration_completed(self, engine: Engine) -> None:
+        """Collect the loss."""
+        self._losses.append(float(engine.state.output[CommonKeys.LOSS].detach()))
+
+    def epoch_completed(self, engine: Engine) -> None:
+        """Write the row and say it."""
+        state = self.evaluator.state
+        validated = state.epoch == engine.state.epoch and state.key_metric_name in state.metrics
+        row = {
+            "epoch": engine.state.epoch,
+            "loss": sum(self._losses) / len(self._losses),
+            "radius": self.regions.radius,
+            "learning_rate": self.optimizer.param_groups[0]["lr"],
+            "val_mre": float(state.metrics[state.key_metric_name]) if validated else math.nan,
+            "seconds": time.perf_counter() - self._began,
+        }
+        self.rows.append(row)
+        if engine.state.rank != 0:
+            return
+        write_history(self.rows, self.path)
+        best = f" (best {state.best_metric:.2f} in epoch {state.best_metric_epoch})" if validated else ""
+        logger.info(
+            f"epoch {row['epoch']}/{engine.state.max_epochs}  loss {row['loss']:.4f}  radius {row['radius']:.1f}  "
+            f"val MRE {row['val_mre']:.2f}{best}  {row['seconds']:.0f} s"
+        )
+
+    def metrics(self) -> dict[str, float]:
+        """The last row's finite numbers, for tracking."""
+        return (
+            {k: float(v) for k, v in self.rows[-1].items() if k != "epoch" and math.isfinite(v)}
+            if self.rows
+            else {}
+        )
+
+
+def write_history(rows: list[dict[str, Any]], path: Path) -> None:
+    """Replace the CSV file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".part")
+    with temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, FIELDS)
+        writer.writeheader()
+        writer.writerows(rows)
+    temporary.replace(path)
+
+
+def read_history(path: str | Path) -> list[dict[str, Any]]:
+    """Rows of a history.csv, numbers as numbers."""
+    with Path(path).open(newline="", encoding="utf-8") as file:
+        return [
+            {key: int(value) if key == "epoch" else float(value) for key, value in row.items()}
+            for row in csv.DictReader(file)
+        ]

@@ -1,0 +1,136 @@
+"""MLflow: one run per training, named, ended, FAILED when it fails, continued by a resume."""
+
+from __future__ import annotations
+
+import json
+import logging
+import platform
+from collections.abc import Callable, Iterable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+from ignite.engine import Engine, Events
+from monai.handlers import MLFlowHandler
+from monai.utils import path_to_sqlite_uri
+
+RUN_FILE = "mlflow_run.json"
+PACKAGES = ("monai_landmarks", "monai", "torch", "pytorch-ignite", "numpy", "pydicom", "mlflow")
+
+
+def is_local(uri: str) -> bool:
+    """Whether a tracking URI keeps everything on this machine."""
+    parsed = urlparse(uri)
+    return parsed.scheme in ("sqlite", "file", "") or parsed.hostname in ("localhost", "127.0.0.1", "::1")
+
+
+def environment() -> dict[str, str]:
+    """Versions that make a run repeatable."""
+    found = {"python": platform.python_version(), "system": platform.system()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+class ExperimentTracker(MLFlowHandler):
+    """MONAI's MLFlowHandler with a run that is really this training's.
+
+    The run's id is kept in `directory`/mlflow_run.json: a resume continues that run and no other, an evaluation adds its
+    numbers to it. Ends as FINISHED, or FAILED when the engine raises. Parent's behaviours put right: it continues the
+    latest unfinished run of the same name, leaves runs RUNNING, and marks a crash as nothing.
+
+    Args:
+        directory: where the run's id is kept, the bundle's models folder.
+        metrics: gives what is logged after each epoch.
+        tracking_uri: an MLflow server, or None for a SQLite file `mlflow.db` in `directory`.
+        experiment_name, run_name: as in MLflow; the run name defaults to the folder's.
+        params: logged once: settings, schedule, loss, data set fingerprint.
+        files: paths logged when the engine completes, where they exist: history, weights, metrics.
+        case_files: files that show patients (reports, overlays): logged only to a local store, or when
+            `share_cases` is set.
+        share_cases: the user's consent to send them to a server.
+        resume: continue the run in mlflow_run.json.
+        prefix: put before every metric's name.
+    """
+
+    def __init__(
+        self,
+        directory: str | Path,
+        metrics: Callable[[], Mapping[str, float]],
+        tracking_uri: str | None = None,
+        experiment_name: str = "monai_landmarks",
+        run_name: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        files: Iterable[str | Path] = (),
+        case_files: Iterable[str | Path] = (),
+        share_cases: bool = False,
+        resume: bool = True,
+        prefix: str = "",
+    ) -> None:
+        self.directory = Path(directory).resolve()
+        self.directory.mkdir(parents=True, exist_ok=True)
+        # Both tell each step of making the SQLite tables.
+        for chatty in ("alembic", "mlflow.store.db.utils"):
+            logging.getLogger(chatty).setLevel(logging.WARNING)
+        super().__init__(
+            tracking_uri=tracking_uri or path_to_sqlite_uri(self.directory / "mlflow.db"),
+            iteration_log=False,
+            experiment_name=experiment_name,
+            run_name=run_name or self.directory.parent.name or "training",
+            experiment_param={**environment(), **(params or {})},
+        )
+        self.log_metrics = metrics
+        self.files = [Path(path) for path in files]
+        self.case_files = [Path(path) for path in case_files]
+        self.share_cases = share_cases
+        self.resume = resume
+        self.prefix = prefix
+
+    def attach(self, engine: Engine) -> None:
+        """Register on a trainer or an evaluator, after whatever gives its metrics and before the checkpoint."""
+        engine.add_event_handler(Events.STARTED, self.start)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self.epoch_completed)
+        engine.add_event_handler(Events.COMPLETED, self.finish)
+        engine.add_event_handler(Events.EXCEPTION_RAISED, self.fail)
+
+    def start(self, engine: Engine) -> None:
+        """Open this training's run, an old one on a resume, else a new one."""
+        self._set_experiment()
+        run_file = self.directory / RUN_FILE
+        run_id = json.loads(run_file.read_text())["run_id"] if self.resume and run_file.is_file() else None
+        if run_id is None:
+            self.cur_run = self.client.create_run(self.experiment.experiment_id, run_name=self.run_name)
+            run_file.write_text(json.dumps({"run_id": self.cur_run.info.run_id}) + "\n")
+        else:
+            self.client.update_run(run_id, status="RUNNING")
+            self.cur_run = self.client.get_run(run_id)
+        params = dict(self.experiment_param)
+        self._delete_exist_param_in_dict(params)
+        self._log_params({key: str(value)[:6000] for key, value in params.items()})
+
+    def epoch_completed(self, engine: Engine) -> None:
+        """Log the numbers of an epoch at its step."""
+        metrics = {self.prefix + key: value for key, value in self.log_metrics().items()}
+        if metrics:
+            self._log_metrics(metrics, step=engine.state.epoch)
+
+    def finish(self, engine: Engine) -> None:
+        """Log the files and end the run."""
+        allowed = self.share_cases or is_local(self.client.tracking_uri)
+        for path in [*self.files, *(self.case_files if allowed else [])]:
+            if path.is_file():
+                self.client.log_artifact(self.cur_run.info.run_id, str(path))
+        self.close()
+
+    def fail(self, engine: Engine, error: Exception) -> None:
+        """Mark the run as failed and let the error go on."""
+        if self.cur_run is not None:
+            self.client.set_tag(self.cur_run.info.run_id, "error", str(error)[:5000])
+            self.client.set_terminated(self.cur_run.info.run_id, "FAILED")
+            self.cur_run = None
+            self._dispose_sqlite_store()
+        raise error

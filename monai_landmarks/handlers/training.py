@@ -1,0 +1,144 @@
+"""Handlers of a training: curriculum, seeds, guards, early stopping. All stateless, so a resume needs nothing of them."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterable
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from ignite.engine import Engine, Events
+from monai.engines import Evaluator
+from monai.engines.utils import IterationEvents
+from monai.utils import CommonKeys
+from torch import nn
+
+from monai_landmarks.errors import LandmarksError
+
+logger = logging.getLogger(__name__)
+
+
+class TrainingError(LandmarksError):
+    """A training that cannot go on."""
+
+
+@runtime_checkable
+class Scheduled(Protocol):
+    """A transform with a curriculum."""
+
+    epoch: int
+
+
+class CurriculumHandler:
+    """Tells scheduled batch transforms the epoch, at every EPOCH_STARTED, after a resume too.
+
+    Args:
+        transforms: batch transforms; those with an `epoch` get it (0-based: state.epoch - 1).
+    """
+
+    def __init__(self, transforms: Iterable[Any]) -> None:
+        self.scheduled = [transform for transform in transforms if isinstance(transform, Scheduled)]
+
+    def attach(self, engine: Engine) -> None:
+        """Register on a trainer."""
+        engine.add_event_handler(Events.EPOCH_STARTED, self.epoch_started)
+
+    def epoch_started(self, engine: Engine) -> None:
+        """Set the epoch."""
+        for transform in self.scheduled:
+            transform.epoch = engine.state.epoch - 1
+
+
+class EpochSeedHandler:
+    """Seeds torch from (seed, epoch) at every EPOCH_STARTED, so that dropout of a resumed run equals the first run's.
+
+    Args:
+        seed: of the run.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def attach(self, engine: Engine) -> None:
+        """Register on a trainer, before any handler that draws."""
+        engine.add_event_handler(Events.EPOCH_STARTED, self.epoch_started)
+
+    def epoch_started(self, engine: Engine) -> None:
+        """Seed."""
+        torch.manual_seed(int(np.random.SeedSequence((self.seed, engine.state.epoch)).generate_state(1)[0]))
+
+
+class GradientClipping:
+    """Clips the gradients' total norm before each optimiser step.
+
+    Args:
+        network: whose parameters.
+        max_norm: the largest norm allowed.
+    """
+
+    def __init__(self, network: nn.Module, max_norm: float) -> None:
+        self.network = network
+        self.max_norm = max_norm
+
+    def attach(self, engine: Engine) -> None:
+        """Register on a trainer."""
+        engine.add_event_handler(IterationEvents.BACKWARD_COMPLETED, self.backward_completed)
+
+    def backward_completed(self, engine: Engine) -> None:
+        """Clip."""
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.max_norm)
+
+
+class FiniteLossHandler:
+    """Stops a training whose loss is no number, with an error, so that the run is marked as failed."""
+
+    def attach(self, engine: Engine) -> None:
+        """Register on a trainer."""
+        engine.add_event_handler(IterationEvents.LOSS_COMPLETED, self.loss_completed)
+
+    def loss_completed(self, engine: Engine) -> None:
+        """Check before the gradient is taken.
+
+        Raises:
+            TrainingError: naming epoch and iteration.
+        """
+        loss = float(engine.state.output[CommonKeys.LOSS].detach())
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"the loss is {loss} in epoch {engine.state.epoch}, iteration {engine.state.iteration}; lower the "
+                "learning rate (--learning_rate) or turn mixed precision off (--amp false); the last checkpoint stands"
+            )
+
+
+class EarlyStopping:
+    """Ends a training when the validation has not improved for some epochs.
+
+    Reads the best epoch the evaluator keeps, which the checkpoint restores: nothing of its own to save.
+
+    Args:
+        evaluator: whose key metric counts.
+        patience: epochs without improvement; 0 never stops.
+    """
+
+    def __init__(self, evaluator: Evaluator, patience: int) -> None:
+        self.evaluator = evaluator
+        self.patience = patience
+
+    def attach(self, engine: Engine) -> None:
+        """Register on a trainer, after the validation."""
+        if self.patience > 0:
+            engine.add_event_handler(Events.EPOCH_COMPLETED, self.epoch_completed)
+
+    def epoch_completed(self, engine: Engine) -> None:
+        """Compare and stop."""
+        best = self.evaluator.state.best_metric_epoch
+        if best > 0 and engine.state.epoch - best >= self.patience:
+            logger.info(f"No improvement for {self.patience} epochs (best: epoch {best}); stopping early.")
+            engine.terminate()
+
+
+def lower_is_better(new: float, best: float) -> bool:
+    """`metric_cmp_fn` for errors: a number beats no number, a smaller one beats a larger."""
+    return bool(new < best or (math.isnan(best) and not math.isnan(new)))

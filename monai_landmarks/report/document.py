@@ -1,0 +1,181 @@
+"""One self-contained HTML file: numbers, curves and images of a run, readable on paper and on a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from monai_landmarks.data.dataset import LandmarkDataset
+from monai_landmarks.metrics import Results
+from monai_landmarks.metrics.tables import DASH, number, percent, shared_unit
+from monai_landmarks.report import wording
+from monai_landmarks.report.boxes import axis_limit, axis_svg, box_svg
+from monai_landmarks.report.cases import case_figures
+from monai_landmarks.report.figures import COLOURS, cumulative_curve, training_curves
+
+THIS_MODEL = "this model"
+STATISTICS = (
+    ("points", "points"),
+    ("mre", "MRE"),
+    ("std", "standard deviation"),
+    ("median", "median"),
+    ("rmse", "RMSE"),
+    ("rmse_published", "RMSE as published"),
+    ("mean_of_image_means", "mean of the images' means"),
+    ("max", "largest"),
+)
+
+
+def write_report(
+    output: Path,
+    *,
+    results: Results,
+    metrics: dict[str, Any],
+    dataset: LandmarkDataset,
+    history: Sequence[Mapping[str, Any]] | None = None,
+    compare: Mapping[str, tuple[dict[str, Any], Results]] | None = None,
+    title: str = "Landmark report",
+    provenance: Mapping[str, str] | None = None,
+    notes: Sequence[str] = (),
+    public: bool = False,
+) -> Path:
+    """Write the report of a run.
+
+    Args:
+        output: the HTML file.
+        results: truth and predictions of the evaluated split.
+        metrics: what `summarise` made of them.
+        dataset: where the images of the best, median and worst cases are found.
+        history: a row an epoch (epoch, loss, val_mre, radius); None leaves the training curves out.
+        compare: metrics and results of other models, by the name of their row.
+        title: of the page.
+        provenance: versions, data set digest, command, ...: what it takes to repeat the run.
+        notes: sentences a reader must not miss, such as "The radiographs are simulated."
+        public: leave out patient images, case ids, and whatever in the provenance looks like a file path.
+
+    Returns:
+        `output`.
+    """
+    from jinja2 import Environment, StrictUndefined
+
+    rows = {THIS_MODEL: (metrics, results), **(compare or {})}
+    unit = shared_unit({name: row[0] for name, row in rows.items()})
+    errors = {name: _errors(row[1], unit) for name, row in rows.items()}
+    plane = metrics["spacing_plane"] if unit == "mm" else None
+    context = {
+        "title": title,
+        "unit": unit,
+        "plane": wording.plane_label(plane) if plane else "original pixels",
+        "plane_sentence": wording.plane_sentence(metrics),
+        "headline": wording.headline(metrics, unit),
+        "notes": [*notes, *_comparison_notes(rows)],
+        "metrics": metrics,
+        "block": metrics[unit],
+        "glossary": wording.GLOSSARY,
+        "presence": _presence(metrics),
+        "details": _details(metrics),
+        "training": training_curves(history) if history else None,
+        "cases": None if public else case_figures(results, dataset, errors[THIS_MODEL]),
+        "provenance": _provenance(provenance or {}, public),
+        **_pooled(rows, unit, errors),
+        **_landmarks(metrics, results, unit, errors[THIS_MODEL]),
+    }
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"number": _number, "percent": percent}
+    source = files("monai_landmarks.report").joinpath("template.html").read_text(encoding="utf-8")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    temporary = output.with_suffix(output.suffix + ".part")
+    temporary.write_text(environment.from_string(source).render(context), encoding="utf-8")
+    return temporary.replace(output)
+
+
+def _number(value: float | None) -> str:
+    """For the template: a dash also for what has no finite value."""
+    return number(value) if value is not None and np.isfinite(value) else DASH
+
+
+def _errors(results: Results, unit: str) -> np.ndarray:
+    return results.errors_mm() if unit == "mm" else results.errors_px()
+
+
+def _thresholds(block: Mapping[str, Any] | None) -> list[float]:
+    return [float(t) for t in block["sdr"]] if block else []
+
+
+def _pooled(
+    rows: Mapping[str, tuple[dict[str, Any], Results]], unit: str, errors: Mapping[str, np.ndarray]
+) -> dict[str, Any]:
+    """The table of models and their cumulative curves."""
+    own = rows[THIS_MODEL][0]
+    thresholds = list((own[unit] or {"sdr": {}})["sdr"])
+    table = [
+        {
+            "name": name,
+            "colour": COLOURS[i % len(COLOURS)],
+            "block": metrics[unit],
+            "plane": wording.plane_label(metrics["spacing_plane"]) if unit == "mm" else "",
+        }
+        for i, (name, (metrics, _)) in enumerate(rows.items())
+    ]
+    curve = None
+    if own[unit]:
+        limit = 2.0 * axis_limit(np.array([]), _thresholds(own[unit]))
+        label = (
+            f"distance, {'mm (' + table[0]['plane'] + ')' if unit == 'mm' else 'px of the original image'}"
+        )
+        curve = cumulative_curve(errors, label, _thresholds(own[unit]), limit)
+    return {"rows": table, "thresholds": thresholds, "curve": curve}
+
+
+def _landmarks(metrics: Mapping[str, Any], results: Results, unit: str, errors: np.ndarray) -> dict[str, Any]:
+    """Rows of the per-landmark table, then of the groups', each with its box plot on the common axis."""
+    limit = axis_limit(errors, _thresholds(metrics[unit]))
+
+    def row(name: str, entry: Mapping[str, Any], columns: list[int]) -> dict[str, Any]:
+        return {"name": name, "block": entry[unit], "box": box_svg(errors[:, columns], limit, unit)}
+
+    column = {name: [k] for k, name in enumerate(results.names)}
+    return {
+        "landmarks": [row(n, entry, column[n]) for n, entry in metrics["landmarks"].items()],
+        "groups": [row(n, entry, results.groups.get(n, [])) for n, entry in metrics["groups"].items()],
+        "axis": axis_svg(limit),
+    }
+
+
+def _presence(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Every landmark that was absent somewhere or was missed; the others have nothing to tell."""
+    entries = {name: entry["presence"] for name, entry in metrics["landmarks"].items()}
+    telling = {n: p for n, p in entries.items() if p["absent"] or (p["sensitivity"] or 1.0) < 1.0}
+    return {"sentence": wording.presence_sentence(metrics["presence"]), "rows": telling}
+
+
+def _details(metrics: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+    """Every pooled statistic in every unit."""
+    blocks = [metrics[unit] or {} for unit in ("mm", "px", "network_px")]
+    table = []
+    for key, label in STATISTICS:
+        values = [block.get(key) for block in blocks]
+        cells = [str(v) if isinstance(v, int) else _number(v) for v in values]
+        table.append((label, cells))
+    outliers = [block.get("outliers") for block in blocks]
+    table.append(("outliers", [f"{o['count']} over {o['over']:g}" if o else DASH for o in outliers]))
+    return table
+
+
+def _comparison_notes(rows: Mapping[str, tuple[dict[str, Any], Results]]) -> list[str]:
+    """A comparison on other images is said to be one."""
+    own = rows[THIS_MODEL][1].case_ids
+    others = [name for name, (_, results) in rows.items() if sorted(results.case_ids) != sorted(own)]
+    return [
+        f"“{name}” was evaluated on other images: its row cannot be compared directly." for name in others
+    ]
+
+
+def _provenance(provenance: Mapping[str, str], public: bool) -> dict[str, str]:
+    return {key: text for key, text in provenance.items() if not public or not set("/\\") & set(text)}

@@ -1,0 +1,160 @@
+"""Bundles on disk: which are shipped, where a running one lies, what a trained one knows of itself."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import monai_landmarks
+from monai_landmarks.data.dataset import LandmarkDataset
+from monai_landmarks.errors import ConfigError
+from monai_landmarks.scheme import Scheme
+
+METADATA = "metadata.json"
+OWN_KEY = "monai_landmarks"
+
+
+def shipped_bundles() -> dict[str, Path]:
+    """Name and folder of every bundle that comes with the package (in a wheel) or the repository (in a clone)."""
+    package = Path(monai_landmarks.__file__).parent
+    for folder in (package / "_bundles", package.parent / "bundles"):
+        if folder.is_dir():
+            return {p.name: p for p in sorted(folder.iterdir()) if (p / "configs" / METADATA).is_file()}
+    return {}
+
+
+def copy_bundle(name: str, destination: Path) -> Path:
+    """Copy a shipped bundle, without any trained model that lies in it, to a new folder.
+
+    Raises:
+        ConfigError: unknown name, or the folder exists and is not empty.
+    """
+    bundles = shipped_bundles()
+    if name not in bundles:
+        raise ConfigError(f"no bundle named {name!r}; there are: {', '.join(bundles) or 'none'}")
+    if destination.exists() and (not destination.is_dir() or any(destination.iterdir())):
+        raise ConfigError(f"{destination} exists and is not empty; choose another folder")
+    ignore = shutil.ignore_patterns("models", "eval", "predictions", "__pycache__")
+    shutil.copytree(bundles[name], destination, ignore=ignore, dirs_exist_ok=True)
+    return destination
+
+
+def bundle_root(name: str) -> str:
+    """Folder of the bundle that is being run, for `bundle_root` in a config.
+
+    In this order: the folder above the `configs` folder of a config file on the command line, the working directory if
+    it is a bundle, `bundles/NAME` below it. So a bundle runs from the repository root and from its own folder.
+
+    Raises:
+        ConfigError: when none of them is a bundle.
+    """
+    named = re.findall(r"[^\s'\",=\[\]]+\.(?:ya?ml|json)", " ".join(sys.argv[1:]))
+    folders = [Path(file).parent.parent for file in named if Path(file).parent.name == "configs"]
+    if any(Path(file).parent == Path(".") and Path(file).resolve().parent.name == "configs" for file in named):
+        folders.append(Path(".."))
+    for folder in [*folders, Path("."), Path("bundles") / name]:
+        if (folder / "configs" / METADATA).is_file():
+            return str(folder.resolve())
+    raise ConfigError(f"cannot tell where the bundle {name} lies; give its folder with --bundle_root PATH")
+
+
+def load_metadata(root: str | Path, models: str | Path | None = None) -> dict[str, Any]:
+    """The metadata of a bundle: of its trained model where there is one, else as shipped.
+
+    Args:
+        root: the bundle's folder.
+        models: where its trained model lies, `root`/models by default.
+
+    Raises:
+        ConfigError: no or broken metadata.
+    """
+    for path in (Path(models or Path(root) / "models") / METADATA, Path(root) / "configs" / METADATA):
+        if path.is_file():
+            try:
+                return json.loads(path.read_text(encoding="utf-8"))
+            except json.JSONDecodeError as error:
+                raise ConfigError(f"{path} is no valid JSON: {error}") from None
+    raise ConfigError(f"{root} is no bundle: it has no configs/{METADATA}")
+
+
+def scheme_of(metadata: dict[str, Any]) -> Scheme:
+    """The landmarks a bundle's network gives, in channel order."""
+    return Scheme.model_validate(metadata[OWN_KEY]["scheme"])
+
+
+def scope_of(metadata: dict[str, Any]) -> dict[str, list[str]]:
+    """Modality, body part and view a bundle may be used on; an empty list or no entry allows anything."""
+    return metadata[OWN_KEY].get("scope", {})
+
+
+def model_of(metadata: dict[str, Any]) -> dict[str, Any]:
+    """What a result says of the model that made it: bundle, version, training data."""
+    own = metadata[OWN_KEY]
+    return {"bundle": metadata["name"], "version": metadata["version"], "trained_on": own.get("dataset")}
+
+
+def settings_of(metadata: dict[str, Any]) -> dict[str, Any]:
+    """Backbone, decoder channels and likelihood of the trained network."""
+    return metadata[OWN_KEY]["settings"]
+
+
+def spatial_size_of(metadata: dict[str, Any]) -> list[int]:
+    """Rows and columns of the network's input."""
+    return list(metadata["network_data_format"]["inputs"]["image"]["spatial_shape"])
+
+
+def describe_model(
+    root: str | Path, models: str | Path, dataset: LandmarkDataset, size: Sequence[int], settings: dict[str, Any]
+) -> dict[str, Any]:
+    """Write metadata.json into the models folder: the shipped one with what this model was trained for; returns it.
+
+    The number and names of the landmarks, the input size and the scope come from the data set, so one bundle serves any.
+
+    Args:
+        root: the bundle's folder.
+        models: where metadata.json goes, beside the weights.
+        dataset: what the model is trained on.
+        size: rows and columns of the input.
+        settings: what inference.yaml must know of the training: backbone, decoder_channels, likelihood.
+    """
+    source = Path(root) / "configs" / METADATA
+    metadata: dict[str, Any] = json.loads(source.read_text(encoding="utf-8"))
+    metadata["monai_version"] = version("monai")
+    metadata["pytorch_version"] = version("torch").split("+")[0]
+    metadata["numpy_version"] = version("numpy")
+    formats = metadata["network_data_format"]
+    formats["inputs"]["image"]["spatial_shape"] = list(size)
+    formats["outputs"]["pred"]["spatial_shape"] = list(size)
+    formats["outputs"]["pred"]["num_channels"] = len(dataset.names)
+    formats["outputs"]["pred"]["channel_def"] = {str(k): name for k, name in enumerate(dataset.names)}
+    metadata[OWN_KEY] = {
+        "version": version("monai_landmarks"),
+        "scheme": dataset.scheme.model_dump(mode="json"),
+        "scope": dataset.scope,
+        "settings": settings,
+        "dataset": {"name": dataset.scheme.name, "digest": dataset.digest(), "cases": len(dataset.cases)},
+    }
+    target = Path(models) / METADATA
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
+    return metadata
+
+
+def fit_size(dataset: LandmarkDataset, longer_side: int, multiple: int = 32) -> list[int]:
+    """Input rows and columns with the images' median aspect ratio; a square where the data set tells no sizes.
+
+    Args:
+        dataset: the sizes are the cases' `size` fields.
+        longer_side: of the input, in pixels.
+        multiple: what both sides are rounded to (the encoder halves five times).
+    """
+    ratios = sorted(case.size[0] / case.size[1] for case in dataset.cases if case.size)
+    ratio = ratios[len(ratios) // 2] if ratios else 1.0
+    rows, columns = (1.0, 1 / ratio) if ratio >= 1 else (ratio, 1.0)
+    return [max(multiple, round(longer_side * side / multiple) * multiple) for side in (rows, columns)]

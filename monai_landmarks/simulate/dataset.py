@@ -1,0 +1,212 @@
+"""Simulating a whole data set: images in parallel, one data set file, the same result for the same seed."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from monai_landmarks.data.dataset import Annotation, Case, LandmarkDataset, Split, load_dataset
+from monai_landmarks.errors import ConfigError, DatasetError
+from monai_landmarks.simulate.dicom import write_dicom
+from monai_landmarks.simulate.presets import get_preset
+from monai_landmarks.simulate.radiograph import Preset
+from monai_landmarks.simulate.shape_model import package_folder
+
+READER = "simulator"
+# Raised whenever a seed would give other images: an older data set is never mistaken for a new one.
+REVISION = 1
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+SPLITS: tuple[Split, ...] = ("training", "validation", "test")
+
+
+def simulate_dataset(
+    out: Path,
+    preset: str = "pelvis-radiograph",
+    count: int = 200,
+    seed: int = 0,
+    workers: int | None = None,
+    progress: bool = True,
+    split: tuple[float, float, float] = (0.7, 0.15, 0.15),
+) -> Path:
+    """Write `out`/dataset.json and `out`/images/*.dcm and return the data set file's path.
+
+    Image i of a seed is the same, byte for byte, whatever the count and the number of workers. Every image is
+    of a patient of its own. If `out` holds this very data set already, nothing is done.
+
+    Args:
+        out: folder to write to; made if missing.
+        preset: name of the preset.
+        count: number of images.
+        seed: of all random numbers.
+        workers: processes; None for one a core, 1 for none but this one.
+        progress: show a progress bar on standard error.
+        split: shares of training, validation and test.
+
+    Raises:
+        ConfigError: unknown preset, impossible count, workers or shares, no shape model package, or a folder
+            that cannot be written to.
+        DatasetError: `out` holds another data set.
+    """
+    chosen = get_preset(preset)
+    _check_arguments(count, workers, split)
+    package_folder()
+    target = Path(out) / "dataset.json"
+    splits = assign_splits(count, seed, split)
+    if target.exists():
+        _check_same(target, chosen, seed, splits)
+        return target
+    scope = {"modality": ["DX"], "body_part": [chosen.view.body_part], "view": [chosen.view.position]}
+    try:
+        images = Path(out) / "images"
+        images.mkdir(parents=True, exist_ok=True)
+        cases = _simulate_all(images, chosen, seed, count, workers, progress)
+        for case, part in zip(cases, splits):
+            case.split = part
+        LandmarkDataset(scope=scope, scheme=chosen.scheme, cases=cases).save(target)
+    except OSError as error:
+        raise ConfigError(
+            f"{out}: cannot write the data set: {error}; choose a folder you can write to"
+        ) from None
+    return target
+
+
+def simulate_case(images: Path, preset: str, seed: int, index: int) -> Case:
+    """Simulate one image, write it into the folder `images` and return its case, without a split."""
+    chosen = get_preset(preset)
+    radiograph = chosen.render(np.random.default_rng([seed, index]))
+    name, patient = f"{preset}_{index + 1:04d}", f"P{index + 1:04d}"
+    write_dicom(images / f"{name}.dcm", radiograph, chosen.view, patient, (preset, REVISION, seed, index))
+    # A hundredth of a pixel is a few thousandths of a millimetre.
+    points = {
+        key: (round(float(point[1]), 2), round(float(point[0]), 2))
+        for key, point in radiograph.points.items()
+    }
+    return Case(
+        id=name,
+        image=f"{images.name}/{name}.dcm",
+        size=(radiograph.pixels.shape[0], radiograph.pixels.shape[1]),
+        patient=patient,
+        side=chosen.side,
+        attributes=_origin(preset, seed),
+        annotations=[Annotation(reader=READER, points=points, absent=list(radiograph.absent))],
+    )
+
+
+def assign_splits(count: int, seed: int, shares: tuple[float, float, float]) -> list[Split]:
+    """The split of each image: exact shares by largest remainder.
+
+    Each split with a share gets at least one image if there are enough.
+    """
+    exact = np.array(shares) / sum(shares) * count
+    sizes = np.floor(exact).astype(int)
+    for k in np.argsort(sizes - exact, kind="stable")[: count - sizes.sum()]:
+        sizes[k] += 1
+    if count >= sum(share > 0 for share in shares):
+        for k in range(3):
+            if shares[k] > 0 and sizes[k] == 0:
+                sizes[int(np.argmax(sizes))] -= 1
+                sizes[k] = 1
+    ordered = [name for name, size in zip(SPLITS, sizes) for _ in range(size)]
+    places = np.random.default_rng([seed, count]).permutation(count)
+    return [ordered[place] for place in places]
+
+
+def _origin(preset: str, seed: int) -> dict[str, Any]:
+    return {"simulator": preset, "revision": REVISION, "seed": seed}
+
+
+def _check_arguments(count: int, workers: int | None, split: tuple[float, float, float]) -> None:
+    if count < 1:
+        raise ConfigError(f"count must be at least 1, not {count}")
+    if workers is not None and workers < 1:
+        raise ConfigError(f"workers must be at least 1, not {workers}; leave it out for one a core")
+    if len(split) != 3 or min(split) < 0 or sum(split) <= 0:
+        raise ConfigError(
+            f"split must be three shares of training, validation and test, none negative, not {split}"
+        )
+
+
+def _check_same(target: Path, preset: Preset, seed: int, splits: list[Split]) -> None:
+    """Accept a data set file that is exactly the one asked for."""
+    found = load_dataset(target)
+    same = (
+        found.scheme == preset.scheme
+        and [case.split for case in found.cases] == splits
+        and all(case.attributes == _origin(preset.name, seed) for case in found.cases)
+    )
+    if not same:
+        raise DatasetError(
+            target,
+            [
+                f"this folder holds another data set ({found.scheme.name}, {len(found.cases)} cases); "
+                "choose another folder or delete this one"
+            ],
+        )
+
+
+def _simulate_all(
+    images: Path, preset: Preset, seed: int, count: int, workers: int | None, progress: bool
+) -> list[Case]:
+    """Every case in order."""
+    number = min(workers or _cores(), count)
+    cases: dict[int, Case] = {}
+    with _bar(f"simulating {preset.name}", count, progress) as advance:
+        if number == 1:
+            for index in range(count):
+                cases[index] = simulate_case(images, preset.name, seed, index)
+                advance()
+        else:
+            with _pool(number) as pool:
+                tasks: dict[Future[Case], int] = {
+                    pool.submit(simulate_case, images, preset.name, seed, index): index
+                    for index in range(count)
+                }
+                for task in as_completed(tasks):
+                    cases[tasks[task]] = task.result()
+                    advance()
+    return [cases[index] for index in range(count)]
+
+
+def _cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Processes of one thread each, started afresh (a forked child of a process with threads may hang)."""
+    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    try:
+        yield pool
+    except BrokenProcessPool:
+        raise ConfigError(
+            "a worker process died, perhaps for want of memory; try again with one worker"
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _bar(title: str, total: int, shown: bool) -> Iterator[Any]:
+    """A function to call once an image is done."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=not shown) as bar:
+        task = bar.add_task(title, total=total)
+        yield lambda: bar.advance(task)

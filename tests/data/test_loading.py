@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+import torch
+from monai.data import CacheDataset, DataLoader
+from monai.transforms import Compose, RandGaussianNoised, ToTensord
+
+from monai_landmarks.data.loading import EpochSampler, SeededDataset
+
+
+class Number:
+    """Deterministic part of the chain."""
+
+    def __call__(self, item):
+        return {"image": torch.full((1, 4, 4), float(item["value"])), "value": item["value"]}
+
+
+def build(workers, seed=0, cached=True):
+    items = [{"value": value} for value in range(10)]
+    data = CacheDataset(items, Compose([Number()]), progress=False) if cached else [Number()(item) for item in items]
+    dataset = SeededDataset(data, Compose([RandGaussianNoised("image", prob=1.0), ToTensord("image")]), seed=seed)
+    sampler = EpochSampler(dataset, seed=seed)
+    loader = DataLoader(
+        dataset, batch_size=3, sampler=sampler, num_workers=workers, persistent_workers=workers > 0
+    )
+    return loader, sampler
+
+
+def epochs(loader, sampler, numbers):
+    found = {}
+    for epoch in numbers:
+        sampler.set_epoch(epoch)
+        batches = list(loader)
+        found[epoch] = (
+            torch.cat([batch["value"] for batch in batches]).tolist(),
+            torch.cat([batch["image"] for batch in batches]),
+        )
+    return found
+
+
+def test_every_sample_comes_once_in_a_new_order():
+    found = epochs(*build(0), [1, 2])
+    assert sorted(found[1][0]) == sorted(found[2][0]) == list(range(10))
+    assert found[1][0] != found[2][0]
+
+
+def test_draws_differ_between_epochs_and_samples_and_seeds():
+    found = epochs(*build(0), [1, 2])
+    noise = {e: {v: img - v for v, img in zip(values, images)} for e, (values, images) in found.items()}
+    assert not torch.equal(noise[1][3], noise[2][3])
+    assert not torch.equal(noise[1][3], noise[1][4])
+    other = epochs(*build(0, seed=1), [1])[1]
+    assert other[0] != found[1][0]
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_persistent_workers_resume_and_history_change_nothing(cached):
+    plain = epochs(*build(0, cached=cached), [1, 2, 3])
+    workers = epochs(*build(2, cached=cached), [1, 2, 3])
+    resumed = epochs(*build(0, cached=cached), [3])
+    for epoch in (1, 2, 3):
+        assert workers[epoch][0] == plain[epoch][0]
+        assert torch.equal(workers[epoch][1], plain[epoch][1])
+    assert resumed[3][0] == plain[3][0]
+    assert torch.equal(resumed[3][1], plain[3][1])
+
+
+def test_unshuffled_sampler_keeps_the_order():
+    dataset = SeededDataset([{"value": v} for v in range(5)], lambda item: item)
+    sampler = EpochSampler(dataset, shuffle=False)
+    sampler.set_epoch(2)
+    assert [dataset[index]["value"] for index in sampler] == [0, 1, 2, 3, 4]
+    assert np.all(np.array(list(sampler)) // 5 == 2)

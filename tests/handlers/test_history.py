@@ -1,0 +1,59 @@
+import math
+from types import SimpleNamespace
+
+import pytest
+import torch
+from ignite.engine import Engine
+
+from monai_landmarks.handlers.history import HistoryHandler, read_history
+
+
+def run(path, epochs, begin=0, rank=0, validated=True):
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([parameter], lr=0.5)
+    evaluator = SimpleNamespace(
+        state=SimpleNamespace(epoch=-1, key_metric_name="val_mre", metrics={}, best_metric=2.0, best_metric_epoch=1)
+    )
+
+    def step(engine, batch):
+        if validated:
+            evaluator.state.epoch, evaluator.state.metrics = engine.state.epoch, {"val_mre": 3.0}
+        return {"loss": torch.tensor(float(batch))}
+
+    engine = Engine(step)
+    engine.state.rank = rank
+    history = HistoryHandler(path, evaluator, optimizer, SimpleNamespace(radius=65.0))
+    history.attach(engine)
+    if begin:
+        engine.load_state_dict({"epoch": begin, "max_epochs": epochs, "epoch_length": 2})
+        engine.run([1, 2])
+    else:
+        engine.run([1, 2], max_epochs=epochs)
+    return history
+
+
+def test_a_row_an_epoch(tmp_path):
+    history = run(tmp_path / "history.csv", 2)
+    rows = read_history(tmp_path / "history.csv")
+    assert [row["epoch"] for row in rows] == [1, 2]
+    assert rows[0]["loss"] == 1.5
+    assert (rows[0]["radius"], rows[0]["learning_rate"], rows[0]["val_mre"]) == (65, 0.5, 3)
+    assert history.metrics()["loss"] == pytest.approx(1.5)
+    assert "epoch" not in history.metrics()
+
+
+def test_a_resumed_run_continues_after_its_last_epoch(tmp_path):
+    run(tmp_path / "history.csv", 3)
+    run(tmp_path / "history.csv", 4, begin=2)
+    assert [row["epoch"] for row in read_history(tmp_path / "history.csv")] == [1, 2, 3, 4]
+
+
+def test_an_epoch_without_validation_has_no_number(tmp_path):
+    history = run(tmp_path / "history.csv", 1, validated=False)
+    assert math.isnan(read_history(tmp_path / "history.csv")[0]["val_mre"])
+    assert "val_mre" not in history.metrics()
+
+
+def test_other_ranks_write_nothing(tmp_path):
+    run(tmp_path / "history.csv", 1, rank=1)
+    assert not (tmp_path / "history.csv").exists()

@@ -1,0 +1,106 @@
+import math
+
+import pytest
+import torch
+from ignite.engine import Engine, Events
+from monai.engines.utils import IterationEvents
+
+from monai_landmarks.curriculum import paper
+from monai_landmarks.handlers.training import (
+    CurriculumHandler,
+    EarlyStopping,
+    EpochSeedHandler,
+    FiniteLossHandler,
+    GradientClipping,
+    TrainingError,
+    lower_is_better,
+)
+from monai_landmarks.transforms.regions import ScheduledRegionsd
+
+
+def engine_of(step=lambda engine, batch: None):
+    engine = Engine(step)
+    engine.register_events(*IterationEvents)
+    return engine
+
+
+class Evaluator:
+    """Only what EarlyStopping reads."""
+
+    class state:  # noqa: N801
+        best_metric_epoch = -1
+
+
+def test_the_curriculum_follows_the_epoch_after_a_resume_too():
+    transform = ScheduledRegionsd("points", paper())
+    seen = []
+    engine = engine_of(lambda engine, batch: seen.append(transform.radius))
+    CurriculumHandler([object(), transform]).attach(engine)
+    engine.run([0], max_epochs=51)
+    assert seen == [65] * 50 + [55]
+    engine.load_state_dict({"epoch": 299, "max_epochs": 301, "epoch_length": 1})
+    seen.clear()
+    engine.run([0])
+    assert seen == [15, 5]
+
+
+def test_draws_depend_on_seed_and_epoch_alone():
+    drawn = {}
+    for seed in (0, 0, 1):
+        engine = engine_of(lambda engine, batch: drawn.setdefault((seed, engine.state.epoch), []).append(torch.rand(1)))
+        EpochSeedHandler(seed).attach(engine)
+        engine.run([0], max_epochs=2)
+        torch.rand(17)
+    assert torch.equal(*drawn[0, 1])
+    assert not torch.equal(drawn[0, 1][0], drawn[0, 2][0])
+    assert not torch.equal(drawn[0, 1][0], drawn[1, 1][0])
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_loss_that_is_no_number_stops_the_training(value):
+    def step(engine, batch):
+        engine.state.output = {"loss": torch.tensor(value if engine.state.iteration == 2 else 1.0)}
+        engine.fire_event(IterationEvents.LOSS_COMPLETED)
+
+    engine = engine_of(step)
+    FiniteLossHandler().attach(engine)
+    with pytest.raises(TrainingError, match="epoch 1, iteration 2"):
+        engine.run([0, 1, 2])
+
+
+def test_gradients_are_clipped():
+    network = torch.nn.Linear(4, 1)
+
+    def step(engine, batch):
+        (1000 * network(torch.ones(1, 4))).sum().backward()
+        engine.fire_event(IterationEvents.BACKWARD_COMPLETED)
+
+    engine = engine_of(step)
+    GradientClipping(network, 0.5).attach(engine)
+    engine.run([0])
+    norm = torch.cat([p.grad.flatten() for p in network.parameters()]).norm()
+    assert float(norm) == pytest.approx(0.5, rel=1e-4)
+
+
+@pytest.mark.parametrize(("patience", "epochs"), [(0, 20), (3, 8)])
+def test_early_stopping_counts_from_the_best_epoch(patience, epochs):
+    evaluator = Evaluator()
+    evaluator.state.best_metric_epoch = -1
+    engine = engine_of()
+
+    @engine.on(Events.EPOCH_COMPLETED)
+    def validate(engine):
+        if engine.state.epoch <= 5:
+            evaluator.state.best_metric_epoch = engine.state.epoch
+
+    EarlyStopping(evaluator, patience).attach(engine)
+    engine.run([0], max_epochs=20)
+    assert engine.state.epoch == epochs
+
+
+def test_lower_is_better_and_a_number_beats_none():
+    assert lower_is_better(1.0, 2.0)
+    assert not lower_is_better(2.0, 2.0)
+    assert lower_is_better(2.0, math.nan)
+    assert not lower_is_better(math.nan, 1.0)
+    assert not lower_is_better(math.nan, math.nan)
