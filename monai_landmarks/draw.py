@@ -14,6 +14,8 @@ OUTLINE: Colour = (255, 255, 255)
 # Shares of the picture's longer side.
 RADIUS_SHARE = 0.007
 FONT_SHARE = 0.014
+# Of the truth's radius: both are seen where they coincide.
+PREDICTED_SHARE = 0.6
 
 
 def to_uint8(pixels: np.ndarray, low: float = 1.0, high: float = 99.0) -> np.ndarray:
@@ -41,7 +43,7 @@ def to_uint8(pixels: np.ndarray, low: float = 1.0, high: float = 99.0) -> np.nda
 
 def marker_radius(shape: tuple[int, int]) -> float:
     """A disc's radius in pixels that can be seen on a picture of `shape` (rows, columns) and hides little."""
-    return max(2.0, RADIUS_SHARE * max(shape))
+    return max(2.5, RADIUS_SHARE * max(shape))
 
 
 def draw_points(
@@ -99,7 +101,7 @@ def overlay(
     picture = picture.convert("RGB")
     radius = marker_radius((picture.height, picture.width))
     places: np.ndarray | None = None
-    for points, colour, disc in ((truth, TRUTH, radius), (predicted, PREDICTED, 0.75 * radius)):
+    for points, colour, disc in ((truth, TRUTH, radius), (predicted, PREDICTED, PREDICTED_SHARE * radius)):
         if points is None:
             continue
         scaled = _scaled(points, scale)
@@ -134,10 +136,9 @@ def _blend_disc(canvas: np.ndarray, row: float, column: float, radius: float, co
     patch += share * (np.asarray(colour, dtype=np.float32) - patch)
 
 
-def _write_labels(
-    picture: Image.Image, points: np.ndarray, labels: Sequence[str], colour: Colour, gap: float
-) -> None:
-    font = ImageFont.load_default(size=max(9.0, FONT_SHARE * max(picture.size)))
+def _write_labels(picture: Image.Image, points: np.ndarray, labels: Sequence[str], colour: Colour, gap: float) -> None:
+    size = max(9.0, FONT_SHARE * max(picture.size))
+    font = ImageFont.load_default(size=size)
     pen = ImageDraw.Draw(picture)
     for (row, column), label in zip(points, labels, strict=True):
         if not np.isfinite((row, column)).all():
@@ -145,4 +146,12 @@ def _write_labels(
         x = column + 1.5 * gap
         if x + pen.textlength(label, font=font) > picture.width:
             x = column - 1.5 * gap - pen.textlength(label, font=font)
-        pen.text((x, row), label, fill=colour, font=font, anchor="lm", stroke_width=1, stroke_fill=(0, 0, 0))
+        pen.text(
+            (x, row),
+            label,
+            fill=colour,
+            font=font,
+            anchor="lm",
+            stroke_width=max(1, round(size / 12)),
+            stroke_fill=(0, 0, 0),
+        )

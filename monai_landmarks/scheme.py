@@ -37,9 +37,7 @@ class Scheme(BaseModel):
     @model_validator(mode="after")
     def _consistent(self) -> Scheme:
         names = [landmark.name for landmark in self.landmarks]
-        faults = [
-            f"landmark {name!r} is listed twice" for name in sorted({n for n in names if names.count(n) > 1})
-        ]
+        faults = [f"landmark {name!r} is listed twice" for name in sorted({n for n in names if names.count(n) > 1})]
         pairs = {landmark.name: landmark.pair for landmark in self.landmarks}
         for name, pair in pairs.items():
             if pair is None:
@@ -53,8 +51,7 @@ class Scheme(BaseModel):
         for group, members in self.groups.items():
             faults += [f"group {group!r} names the unknown landmark {m!r}" for m in members if m not in pairs]
             faults += [
-                f"group {group!r} lists {m!r} twice"
-                for m in sorted({m for m in members if members.count(m) > 1})
+                f"group {group!r} lists {m!r} twice" for m in sorted({m for m in members if members.count(m) > 1})
             ]
         if faults:
             raise ValueError("; ".join(faults))

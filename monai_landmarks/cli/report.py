@@ -110,10 +110,11 @@ def simulated_note(dataset: LandmarkDataset) -> list[str]:
     simulated = sum("simulator" in case.attributes for case in dataset.cases)
     if not simulated:
         return []
-    share = "The" if simulated == len(dataset.cases) else f"{simulated} of the {len(dataset.cases)}"
-    return [
-        f"{share} images of this data set are simulated. Errors on them are no evidence of clinical accuracy."
-    ]
+    if simulated == len(dataset.cases):
+        start = "The images of this data set are simulated."
+    else:
+        start = f"Simulated images in this data set: {simulated} of {len(dataset.cases)}."
+    return [f"{start} Errors on simulated images are no evidence of clinical accuracy."]
 
 
 def versions() -> dict[str, str]:

@@ -15,9 +15,7 @@ def register(app: typer.Typer) -> None:
 
     @app.command("simulate")
     def simulate(
-        out: Annotated[
-            Path | None, typer.Argument(help="Folder to write dataset.json and images/ to.")
-        ] = None,
+        out: Annotated[Path | None, typer.Argument(help="Folder to write dataset.json and images/ to.")] = None,
         preset: str = typer.Option("pelvis-radiograph", help="What to simulate; see --list-presets."),
         count: int = typer.Option(200, min=1, help="Number of images."),
         seed: int = typer.Option(0, min=0, help="Seed of all random numbers; the same seed, the same files."),

@@ -112,7 +112,9 @@ class LocalSoftArgmaxCodec:
         padded = F.pad(flat, (reach,) * 4)[:, 0]
         offset = torch.arange(side, device=logits.device)
         which = torch.arange(len(index), device=logits.device)[:, None, None]
-        window = padded[which, (centre_row[:, None] + offset)[:, :, None], (centre_column[:, None] + offset)[:, None, :]]
+        window = padded[
+            which, (centre_row[:, None] + offset)[:, :, None], (centre_column[:, None] + offset)[:, None, :]
+        ]
         total = window.sum((-2, -1)).clamp(min=torch.finfo(window.dtype).tiny)
         shift = (offset - reach).to(window.dtype)
         row = centre_row + (window.sum(-1) * shift).sum(-1) / total

@@ -142,9 +142,7 @@ class LandmarkDataset(BaseModel):
             raise ConfigError(f"no split is called {', '.join(unknown)}; the splits are {', '.join(SPLITS)}")
         return [case for case in self.cases if wanted is None or case.split in wanted]
 
-    def datalist(
-        self, split: str | Sequence[str] | None = None, reader: str = "mean"
-    ) -> list[dict[str, Any]]:
+    def datalist(self, split: str | Sequence[str] | None = None, reader: str = "mean") -> list[dict[str, Any]]:
         """MONAI data list: one dictionary a case, ready for `LoadRadiographd`.
 
         Keys: image (path), case_id, patient, points (1, K, 2) float64 (row, column) with NaN where not

@@ -1,36 +1,47 @@
-"""One frame of a DICOM file's pixel data as an array: pydicom's decoders first, imagecodecs for what they refuse."""
+"""One frame of a DICOM file's pixel data as an array.
+
+Compressed streams go to imagecodecs (libjpeg-turbo, CharLS, OpenJPEG, libjxl), everything else to pydicom. Not to
+gdcm: on a damaged JPEG stream it aborts the process, and with it the whole batch. The decoders of imagecodecs raise,
+but fill up a stream that is cut short, so size and end marker are looked at first.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
+import imagecodecs
 import numpy as np
 import pydicom
 from pydicom.encaps import get_frame
 from pydicom.pixels import apply_color_lut, get_decoder, pixel_array
 from pydicom.uid import (
     HTJ2K,
+    JPEG2000MC,
     HTJ2KLossless,
     HTJ2KLosslessRPCL,
-    JPEGExtended12Bit,
+    JPEG2000MCLossless,
+    JPEG2000TransferSyntaxes,
+    JPEGLSTransferSyntaxes,
     JPEGTransferSyntaxes,
 )
 
-from monai_landmarks.data.quiet import listen_to_stderr
+from monai_landmarks.data.radiograph import check_size
 from monai_landmarks.errors import ReadError, UnsupportedObjectError
 
-Decode = Callable[[bytes], np.ndarray]
-NEEDED = (
-    "Rows",
-    "Columns",
-    "BitsAllocated",
-    "BitsStored",
-    "PixelRepresentation",
-    "PhotometricInterpretation",
-)
 PIXEL_KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+NEEDED = ("Rows", "Columns", "BitsAllocated", "PhotometricInterpretation")
+NEEDED_FOR_INTEGERS = ("BitsStored", "PixelRepresentation")
 JPEG_XL = ("1.2.840.10008.1.2.4.110", "1.2.840.10008.1.2.4.111", "1.2.840.10008.1.2.4.112")
+JPEG_2000 = (*JPEG2000TransferSyntaxes, JPEG2000MC, JPEG2000MCLossless, HTJ2K, HTJ2KLossless, HTJ2KLosslessRPCL)
+DECODERS: dict[str, Callable[[bytes], np.ndarray]] = {
+    **dict.fromkeys(JPEGTransferSyntaxes, imagecodecs.jpeg8_decode),
+    **dict.fromkeys(JPEGLSTransferSyntaxes, imagecodecs.jpegls_decode),
+    **dict.fromkeys(JPEG_2000, imagecodecs.jpeg2k_decode),
+    **dict.fromkeys(JPEG_XL, imagecodecs.jpegxl_decode),
+}
+JPEG_START, JPEG_2000_START, END = b"\xff\xd8", b"\xff\x4f\xff\x51", b"\xff\xd9"
+# Start-of-frame markers of JPEG and JPEG-LS; C4, C8 and CC are something else (ITU-T T.81 table B.1).
+FRAME_MARKERS = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
 
 
 def frame_count(ds: pydicom.Dataset) -> int:
@@ -50,87 +61,81 @@ def decode_frame(ds: pydicom.Dataset, index: int, path: object) -> np.ndarray:
         path: the file, for messages.
 
     Raises:
-        ReadError: the pixel data is missing, damaged or does not fit the header.
+        ReadError: the header lacks something, or the pixel data is damaged or does not fit it.
         UnsupportedObjectError: no decoder knows the transfer syntax.
     """
-    syntax = ds.file_meta.TransferSyntaxUID
-    needed = (
-        NEEDED if "PixelData" in ds else ("Rows", "Columns", "BitsAllocated", "PhotometricInterpretation")
-    )
+    needed = NEEDED + (NEEDED_FOR_INTEGERS if "PixelData" in ds else ())
     missing = [keyword for keyword in needed if ds.get(keyword) is None]
     if missing:
         raise ReadError(f"{path}: the header lacks {', '.join(missing)}; export the image again")
-    fallback = _fallback(syntax)
-    if fallback is not None and not (syntax == JPEGExtended12Bit and ds.BitsStored == 8):
-        return _decode_with(fallback, ds, index, path)
-    try:
-        get_decoder(syntax)
-    except NotImplementedError:
-        raise UnsupportedObjectError(
-            f"{path}: no decoder for its transfer syntax {_name(syntax)}; "
-            "convert it to an uncompressed one (e.g. with gdcmconv --raw)"
-        ) from None
-    if syntax not in JPEGTransferSyntaxes:
-        return _decode_with_pydicom(ds, index, path)
-    with listen_to_stderr() as damage:
+    check_size(int(ds.Rows), int(ds.Columns), path)
+    if ds.file_meta.TransferSyntaxUID in DECODERS:
+        array = _decode_stream(ds, index, path)
+    else:
         array = _decode_with_pydicom(ds, index, path)
-    if damage:
-        raise damaged(path, syntax, damage[0])
+    if ds.PhotometricInterpretation == "PALETTE COLOR":
+        return np.asarray(apply_color_lut(array, ds))
     return array
 
 
-def damaged(path: object, syntax: Any, reason: str) -> ReadError:
-    """The error of pixel data that cannot be decoded."""
-    return ReadError(
-        f"{path}: the pixel data ({_name(syntax)}) is damaged or cut short: {reason}; copy it again"
-    )
+def _decode_stream(ds: pydicom.Dataset, index: int, path: object) -> np.ndarray:
+    syntax, size = ds.file_meta.TransferSyntaxUID, (int(ds.Rows), int(ds.Columns))
+    try:
+        stream = get_frame(ds.PixelData, index, number_of_frames=frame_count(ds))
+    except Exception:
+        raise _damaged(ds, path, "its frames cannot be told apart") from None
+    coded = stream_size(stream)
+    if coded is not None and coded != size:
+        raise _damaged(ds, path, f"it codes {coded} pixels, the header says {size}")
+    # Encoders pad with zeros or fill bytes.
+    if coded is not None and not stream.rstrip(b"\x00\xff").endswith(END):
+        raise _damaged(ds, path, "its end is missing")
+    try:
+        array = DECODERS[syntax](stream)
+    except Exception:
+        raise _damaged(ds, path, "the decoder gives up") from None
+    if array.shape[:2] != size:
+        raise _damaged(ds, path, f"it codes {array.shape[:2]} pixels, the header says {size}")
+    if array.ndim == 3 and ds.PhotometricInterpretation == "YBR_FULL" and syntax not in JPEGTransferSyntaxes:
+        # JPEG decoders convert to RGB; here the first sample is the grey value.
+        return np.ascontiguousarray(array[..., 0])
+    return _signed(array, ds) if ds.PixelRepresentation == 1 and array.dtype.kind == "u" else array
+
+
+def stream_size(stream: bytes) -> tuple[int, int] | None:
+    """(rows, columns) that a JPEG, JPEG-LS or JPEG 2000 stream codes; None for another or if not found."""
+    if stream.startswith(JPEG_2000_START):
+        # SIZ: length, capabilities, Xsiz, Ysiz, XOsiz, YOsiz (ITU-T T.800 A.5.1).
+        x, y, x0, y0 = (int.from_bytes(stream[at : at + 4]) for at in (8, 12, 16, 20))
+        return y - y0, x - x0
+    at = 2 if stream.startswith(JPEG_START) else len(stream)
+    while at + 9 <= len(stream) and stream[at] == 0xFF:
+        if stream[at + 1] in FRAME_MARKERS:
+            return int.from_bytes(stream[at + 5 : at + 7]), int.from_bytes(stream[at + 7 : at + 9])
+        # A fill byte is one byte, a segment has a length.
+        at += 1 if stream[at + 1] == 0xFF else 2 + int.from_bytes(stream[at + 2 : at + 4])
+    return None
 
 
 def _decode_with_pydicom(ds: pydicom.Dataset, index: int, path: object) -> np.ndarray:
     syntax = ds.file_meta.TransferSyntaxUID
-    shift = 0
-    if not syntax.is_encapsulated and "PixelData" in ds:
-        shift = int(ds.get("HighBit") or ds.BitsStored - 1) + 1 - ds.BitsStored
     try:
-        array = pixel_array(ds, index=index, correct_unused_bits=shift <= 0)
+        get_decoder(syntax)
+    except NotImplementedError:
+        raise UnsupportedObjectError(
+            f"{path}: no decoder for its transfer syntax {syntax.name}; convert it to an uncompressed one"
+        ) from None
+    try:
+        shift = int(ds.get("HighBit") or ds.BitsStored - 1) + 1 - ds.BitsStored if "BitsStored" in ds else 0
+        array = np.asarray(pixel_array(ds, index=index, correct_unused_bits=shift <= 0))
     except Exception as error:
-        lines = [line for line in str(error).splitlines() if line.strip()]
-        # With several plugins pydicom lists what each said: library internals, no help to anybody.
-        reason = lines[0].partition(" - ")[0][:200] if len(lines) == 1 else "no decoder can read it"
-        raise damaged(path, syntax, reason) from None
-    if shift > 0:
-        array = _extend(array >> shift, ds)
-    if ds.PhotometricInterpretation == "PALETTE COLOR":
-        array = apply_color_lut(array, ds)
-    return array
+        # Its several plugins answer with a list of library internals; a single fault is worth repeating.
+        reason = "the decoder gives up" if "\n" in str(error) else str(error).partition(" - ")[0][:200]
+        raise _damaged(ds, path, reason) from None
+    return _signed(array >> shift, ds) if shift > 0 else array
 
 
-def _fallback(syntax: str) -> Decode | None:
-    import imagecodecs
-
-    decoders: dict[str, Decode] = {JPEGExtended12Bit: imagecodecs.jpeg8_decode}
-    decoders |= dict.fromkeys((HTJ2K, HTJ2KLossless, HTJ2KLosslessRPCL), imagecodecs.jpeg2k_decode)
-    decoders |= dict.fromkeys(JPEG_XL, imagecodecs.jpegxl_decode)
-    return decoders.get(syntax)
-
-
-def _decode_with(decode: Decode, ds: pydicom.Dataset, index: int, path: object) -> np.ndarray:
-    syntax = ds.file_meta.TransferSyntaxUID
-    try:
-        with listen_to_stderr() as damage:
-            array = decode(get_frame(ds.PixelData, index, number_of_frames=frame_count(ds)))
-    except Exception:
-        raise damaged(path, syntax, "no decoder can read it") from None
-    if damage:
-        raise damaged(path, syntax, damage[0])
-    if array.shape[:2] != (ds.Rows, ds.Columns):
-        raise damaged(
-            path, syntax, f"it holds {array.shape[:2]} pixels, the header says {(ds.Rows, ds.Columns)}"
-        )
-    return _extend(array, ds) if array.dtype.kind == "u" else array
-
-
-def _extend(array: np.ndarray, ds: pydicom.Dataset) -> np.ndarray:
+def _signed(array: np.ndarray, ds: pydicom.Dataset) -> np.ndarray:
     """Keep the stored bits only, and give them their sign if they have one."""
     stored = int(ds.BitsStored)
     values = array.astype(np.int64) & ((1 << stored) - 1)
@@ -139,5 +144,6 @@ def _extend(array: np.ndarray, ds: pydicom.Dataset) -> np.ndarray:
     return values.astype(np.int32)
 
 
-def _name(syntax: Any) -> str:
-    return str(getattr(syntax, "name", syntax))
+def _damaged(ds: pydicom.Dataset, path: object, reason: str) -> ReadError:
+    name = ds.file_meta.TransferSyntaxUID.name
+    return ReadError(f"{path}: the pixel data ({name}) is damaged or cut short: {reason}; copy it again")

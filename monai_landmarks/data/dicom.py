@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
-from pydicom.pixels import apply_modality_lut, apply_voi
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from monai_landmarks.data.decode import PIXEL_KEYWORDS, decode_frame, frame_count
@@ -63,24 +62,20 @@ def parse(path: Path) -> pydicom.Dataset:
         ReadError: the file is damaged, or has no pixel data although it should.
         UnsupportedObjectError: it is a report, a directory, a presentation state, ...
     """
-    with quiet() as messages:
+    with quiet:
         try:
             ds = pydicom.dcmread(path, force=True)
             syntax = ds.file_meta.get("TransferSyntaxUID") or _guess_syntax(ds)
             ds.file_meta.TransferSyntaxUID = UID(syntax)
             refusal = why_no_image(ds)
             has_pixels = any(keyword in ds for keyword in PIXEL_KEYWORDS)
-        except Exception as error:
+        except Exception:
             # The library's text may quote a tag's value, and that may be a name or a date.
-            raise ReadError(
-                f"{path}: not a readable DICOM file ({type(error).__name__}); copy it again"
-            ) from None
+            raise ReadError(f"{path}: not a readable DICOM file, its header is damaged; copy it again") from None
     if refusal:
         raise UnsupportedObjectError(f"{path}: {refusal}; leave it out")
     if not has_pixels:
-        cut = any("End of file" in message for message in messages)
-        reason = "it is cut short, the pixel data is incomplete" if cut else "it holds no pixel data"
-        raise ReadError(f"{path}: {reason}; export or copy it again")
+        raise ReadError(f"{path}: no pixel data in it, or cut short; export or copy it again")
     return ds
 
 
@@ -89,11 +84,11 @@ def why_no_image(ds: pydicom.Dataset) -> str:
     uid = tag_text(ds, "SOPClassUID") or tag_text(ds.file_meta, "MediaStorageSOPClassUID")
     name = UID(uid).name
     if name == "Media Storage Directory Storage":
-        return "a DICOMDIR, an index of other files"
+        return "not a radiograph (DICOMDIR, an index of other files)"
     claims = "Image Storage" in name or ("Rows" in ds and "Columns" in ds)
     if name in NOT_PICTURES or not claims:
         kind = name.removesuffix(" Storage") if name and name != uid else "DICOM object of unknown kind"
-        return f"no image but a {kind}"
+        return f"not a radiograph ({kind})"
     return ""
 
 
@@ -110,12 +105,7 @@ def _modality(stored: np.ndarray, ds: pydicom.Dataset, path: Path) -> np.ndarray
     if stored.ndim == 3:
         return to_grey(stored)
     if ds.get("ModalityLUTSequence"):
-        try:
-            return apply_modality_lut(stored, ds).astype(np.float32)
-        except Exception:
-            raise ReadError(
-                f"{path}: the Modality LUT Sequence is malformed; export the image again"
-            ) from None
+        return _looked_up(stored, ds, "ModalityLUTSequence", path)[0]
     slope, intercept = _number(ds, "RescaleSlope", 1.0), _number(ds, "RescaleIntercept", 0.0)
     values = stored.astype(np.float32)
     # A slope of zero would leave no image; no device means it.
@@ -128,11 +118,7 @@ def _modality(stored: np.ndarray, ds: pydicom.Dataset, path: Path) -> np.ndarray
 def _voi(values: np.ndarray, ds: pydicom.Dataset, path: Path) -> np.ndarray:
     """The image's own VOI LUT, else its first window (PS3.3 C.11.2), to 0..1; unchanged where it has neither."""
     if ds.get("VOILUTSequence"):
-        try:
-            bits = int(ds.VOILUTSequence[0].LUTDescriptor[2])
-            mapped = apply_voi(np.rint(values).astype(np.int64), ds).astype(np.float32)
-        except Exception:
-            raise ReadError(f"{path}: the VOI LUT Sequence is malformed; read it with voi=False") from None
+        mapped, bits = _looked_up(values, ds, "VOILUTSequence", path)
         return mapped / np.float32(2**bits - 1)
     centre, width = _number(ds, "WindowCenter", np.nan), _number(ds, "WindowWidth", np.nan)
     function = tag_text(ds, "VOILUTFunction") or "LINEAR"
@@ -143,6 +129,25 @@ def _voi(values: np.ndarray, ds: pydicom.Dataset, path: Path) -> np.ndarray:
     if function == "LINEAR":
         centre, width = centre - 0.5, max(width - 1, 1e-6)
     return np.clip((values - np.float32(centre)) / np.float32(width) + np.float32(0.5), 0, 1)
+
+
+def _looked_up(values: np.ndarray, ds: pydicom.Dataset, keyword: str, path: Path) -> tuple[np.ndarray, int]:
+    """Values through the first table of a LUT sequence, float32, and the bits of its entries (PS3.3 C.11.1.1).
+
+    Not with pydicom's functions: they compute the index of an 8-bit table in 8 bits.
+    """
+    try:
+        item = ds[keyword].value[0]
+        count, first, bits = (int(number) for number in item.LUTDescriptor)
+        count, data = count or 2**16, item.LUTData
+        if isinstance(data, bytes):
+            byte_order = "<" if ds.original_encoding[1] else ">"
+            data = np.frombuffer(data, "u1" if len(data) < 2 * count else f"{byte_order}u2")
+        table = np.asarray(data, dtype=np.float32)
+        index = np.clip(np.rint(values) - first, 0, count - 1).astype(np.intp)
+        return table[index], bits
+    except Exception:
+        raise ReadError(f"{path}: its {keyword} is malformed; export the image again") from None
 
 
 def _padding(stored: np.ndarray, ds: pydicom.Dataset) -> np.ndarray | None:

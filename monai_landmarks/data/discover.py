@@ -105,14 +105,16 @@ def _why_skipped(path: Path, seen: dict[str, Path]) -> str:
 
 
 def _why_dicom_skipped(path: Path, seen: dict[str, Path]) -> str:
-    with quiet():
+    with quiet:
         try:
             ds = pydicom.dcmread(path, force=True, stop_before_pixels=True, specific_tags=TAGS)
             reason = why_no_image(ds)
             instance = tag_text(ds, "SOPInstanceUID")
+            # A header cut short must not make the good copy a duplicate.
+            complete = "Rows" in ds
         except Exception:
             return ""
-    if reason or not instance:
+    if reason or not instance or not complete:
         return reason
     first = seen.setdefault(instance, path)
     return "" if first == path else f"the same image as {first}"

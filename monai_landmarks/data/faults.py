@@ -21,13 +21,9 @@ def header_faults(document: Any) -> list[str]:
     for field, value in HEADER.items():
         found = document.get(field)
         if found != value or isinstance(found, bool):
-            faults.append(
-                f"file, field {field}: must be {value!r}, is {found!r}{_version_hint(field, found)}"
-            )
+            faults.append(f"file, field {field}: must be {value!r}, is {found!r}{_version_hint(field, found)}")
     if "root" in document:
-        faults.append(
-            "file, field root: is not part of the format; image paths are relative to the file's folder"
-        )
+        faults.append("file, field root: is not part of the format; image paths are relative to the file's folder")
     return faults
 
 
@@ -54,9 +50,7 @@ def find_faults(dataset: LandmarkDataset) -> list[str]:
     """What is wrong with the content although every field has its right type. Opens no image."""
     faults = [] if dataset.cases else ["file, field cases: is empty; a data set needs at least one case"]
     faults += [
-        f"file, field scope: unknown key {key!r}; use {', '.join(SCOPES)}"
-        for key in dataset.scope
-        if key not in SCOPES
+        f"file, field scope: unknown key {key!r}; use {', '.join(SCOPES)}" for key in dataset.scope if key not in SCOPES
     ]
     names = set(dataset.names)
     seen: set[str] = set()
@@ -67,20 +61,14 @@ def find_faults(dataset: LandmarkDataset) -> list[str]:
             faults.append(f"{where}: the id is used twice; ids must be unique")
         seen.add(case.id)
         if not (dataset.root / case.image).is_file():
-            faults.append(
-                f"{where}, field image: no file {case.image} (paths start at the data set file's folder)"
-            )
+            faults.append(f"{where}, field image: no file {case.image} (paths start at the data set file's folder)")
         if case.split is not None:
             first = split_of.setdefault(case.patient_key, case.split)
             if first != case.split:
-                faults.append(
-                    f"{where}: patient {case.patient_key} is in {first} and in {case.split}; keep one"
-                )
+                faults.append(f"{where}: patient {case.patient_key} is in {first} and in {case.split}; keep one")
         faults += [f"{where}, {fault}" for fault in _case_faults(case)]
         for annotation in case.annotations:
-            faults += [
-                f"{where}, reader {annotation.reader}: {f}" for f in _annotation_faults(annotation, names)
-            ]
+            faults += [f"{where}, reader {annotation.reader}: {f}" for f in _annotation_faults(annotation, names)]
     return faults
 
 
@@ -89,9 +77,7 @@ def _case_faults(case: Case) -> list[str]:
     if case.size is not None and min(case.size) < 1:
         faults.append(f"field size: {list(case.size)} must be positive [rows, columns]; null if unknown")
     if case.spacing_mm is not None and not all(math.isfinite(mm) and mm > 0 for mm in case.spacing_mm):
-        faults.append(
-            f"field spacing_mm: {list(case.spacing_mm)} must be positive [row, column]; null if unknown"
-        )
+        faults.append(f"field spacing_mm: {list(case.spacing_mm)} must be positive [row, column]; null if unknown")
     if case.magnification is not None and not math.isfinite(case.magnification):
         faults.append(f"field magnification: {case.magnification} must be finite; null if unknown")
     readers = [a.reader for a in case.annotations]
@@ -105,11 +91,7 @@ def _annotation_faults(annotation: Annotation, names: set[str]) -> list[str]:
     faults = []
     for field in ("points", "absent", "confidence"):
         faults += [f"unknown landmark {n!r} in {field}" for n in getattr(annotation, field) if n not in names]
-    faults += [
-        f"{n!r} has a point and is called absent; keep one"
-        for n in annotation.absent
-        if n in annotation.points
-    ]
+    faults += [f"{n!r} has a point and is called absent; keep one" for n in annotation.absent if n in annotation.points]
     faults += [f"{n!r} is called absent twice; keep one" for n in repeated(annotation.absent)]
     for name, point in annotation.points.items():
         if not all(math.isfinite(v) for v in point):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from pathlib import Path
 from typing import Literal
 
@@ -18,20 +19,14 @@ MAGIC: tuple[tuple[bytes, Format], ...] = (
 )
 # Length of a NIfTI-1 header with its extension flag; DICOM's magic and NIfTI-2's lie before it.
 HEAD = 352
+BYTE_ORDERS: tuple[Literal["little", "big"], ...] = ("little", "big")
 # A DICOM data set without the 128-byte preamble starts with a low group, then an element of that group.
-BARE_DICOM = (
-    b"\x02\x00\x00\x00",
-    b"\x02\x00\x01\x00",
-    b"\x08\x00\x00\x00",
-    b"\x08\x00\x01\x00",
-    b"\x08\x00\x05\x00",
-)
-BARE_DICOM += (
-    b"\x08\x00\x08\x00",
-    b"\x08\x00\x12\x00",
-    b"\x08\x00\x16\x00",
-    b"\x00\x08\x00\x05",
-    b"\x00\x08\x00\x08",
+BARE_ELEMENTS = (0x0000, 0x0001, 0x0005, 0x0008, 0x0012, 0x0016)
+BARE_DICOM = tuple(
+    group.to_bytes(2, order) + element.to_bytes(2, order)
+    for order in BYTE_ORDERS
+    for group in (0x0002, 0x0008)
+    for element in BARE_ELEMENTS
 )
 
 
@@ -60,5 +55,5 @@ def _unzip(path: Path) -> bytes:
     try:
         with gzip.open(path) as file:
             return file.read(HEAD)
-    except (OSError, EOFError, ValueError):
+    except (OSError, EOFError, zlib.error):
         return b""

@@ -50,7 +50,5 @@ class ImageFolder:
         raise LookupError(f"no image {name!r} in {self.folder}{self._hint(wanted)}")
 
     def _hint(self, name: str) -> str:
-        alike = [
-            stem for stem in self._levels[3] if name.isdigit() and stem.isdigit() and int(stem) == int(name)
-        ]
+        alike = [stem for stem in self._levels[3] if name.isdigit() and stem.isdigit() and int(stem) == int(name)]
         return f" (there is {alike[0]!r}: did a spreadsheet drop the zeros in front?)" if alike else ""

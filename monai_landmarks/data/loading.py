@@ -66,5 +66,3 @@ class SeededDataset(Dataset):
             entropy = np.random.SeedSequence((self.seed, epoch, sample)).generate_state(1)[0]
             self.transform.set_random_state(seed=int(entropy))
         return self.transform(self.data[sample])
-
-

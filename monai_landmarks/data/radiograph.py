@@ -13,6 +13,8 @@ from monai_landmarks.errors import ReadError
 Polarity = Literal["auto", "keep", "invert"]
 Info = dict[str, str | int | float | bool]
 
+# Pixels; more than twice a stitched full-body radiograph.
+LARGEST = 2**28
 # ITU-R BT.601 luma, the weights of the Y in DICOM's YBR_FULL (PS3.3 C.7.6.3.1.2).
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
@@ -57,6 +59,16 @@ def make_info(**known: str | int | float | bool) -> Info:
         "format": "",
     }
     return info | known
+
+
+def check_size(rows: int, columns: int, what: object) -> None:
+    """Refuse a size that only a damaged header states, before memory is asked for it.
+
+    Raises:
+        ReadError: naming the file and the size.
+    """
+    if rows <= 0 or columns <= 0 or rows * columns > LARGEST:
+        raise ReadError(f"{what}: its header is damaged, it states {rows} x {columns} pixels; copy it again")
 
 
 def to_grey(array: np.ndarray) -> np.ndarray:

@@ -14,43 +14,58 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from monai_landmarks.data.quiet import listen_to_stderr
-from monai_landmarks.data.radiograph import Polarity, Radiograph, finish, make_info, to_grey
+from monai_landmarks.data.radiograph import Polarity, Radiograph, check_size, finish, make_info, to_grey
 from monai_landmarks.data.spacing import UNKNOWN
 from monai_landmarks.errors import ReadError
 
 ORIENTATION_TAG = 0x0112
+# Pillow's modes that are grey or colour samples as they are; the others (palettes, CMYK, ...) are converted.
+PLAIN_MODES = ("1", "L", "LA", "I", "I;16", "I;16B", "RGB", "RGBA")
+# PNG's bit depth and colour type: 16 bits of grey and alpha, RGB, RGBA.
+DEEP_COLOUR = (b"\x10\x02", b"\x10\x04", b"\x10\x06")
+# Deflate's limit is near 1030.
+HIGHEST_COMPRESSION = 5000
 
 
 def read_png(path: Path, *, frame: int = 1, polarity: Polarity = "auto") -> Radiograph:
     """Read a PNG file; palettes become RGB, transparency is dropped."""
-    # Not with Pillow, which reduces 16-bit colour to 8 bits.
-    with listen_to_stderr():
-        array = imagecodecs.png_decode(path.read_bytes())
+    _check_frame(path, frame, 1)
+    with path.open("rb") as file:
+        deep = file.read(26)[24:] in DEEP_COLOUR
+    with Image.open(path) as image:
+        if deep:
+            # Pillow reduces these to 8 bits; but it refuses a wrong checksum, on which the other one only remarks.
+            image.verify()
     with Image.open(path) as image:
         turn = image.getexif().get(ORIENTATION_TAG, 1)
-    _only_frame(path, frame, 1)
+        array = imagecodecs.png_decode(path.read_bytes()) if deep else _samples(image)
     return _radiograph(path, _turned(to_grey(array), turn), polarity, format="PNG")
 
 
 def read_jpeg(path: Path, *, frame: int = 1, polarity: Polarity = "auto") -> Radiograph:
     """Read a JPEG file."""
-    _only_frame(path, frame, 1)
-    # Not with imagecodecs, which fills up a file that is cut short.
+    _check_frame(path, frame, 1)
     with Image.open(path) as image:
         turn = image.getexif().get(ORIENTATION_TAG, 1)
-        array = np.asarray(image if image.mode in ("L", "RGB") else image.convert("RGB"))
+        array = _samples(image)
     return _radiograph(path, _turned(to_grey(array), turn), polarity, format="JPEG")
+
+
+def _samples(image: Image.Image) -> np.ndarray:
+    return np.asarray(image if image.mode in PLAIN_MODES else image.convert("RGB"))
 
 
 def read_tiff(path: Path, *, frame: int = 1, polarity: Polarity = "auto") -> Radiograph:
     """Read a page of a TIFF file; integers of any size or floating point."""
     with tifffile.TiffFile(path) as file:
         frames = len(file.pages)
-        _only_frame(path, frame, frames)
+        _check_frame(path, frame, frames)
         page = file.pages[frame - 1].aspage()
+        check_size(page.imagelength, page.imagewidth, path)
+        if page.nbytes > HIGHEST_COMPRESSION * path.stat().st_size:
+            raise ReadError(f"{path}: its header is damaged, it states more pixels than it can hold; copy it again")
         array = np.asarray(page.asarray())
-        photometric = page.photometric.name
+        photometric = tifffile.PHOTOMETRIC(page.photometric).name
         if photometric == "PALETTE":
             array = np.moveaxis(np.asarray(page.colormap)[:, array], 0, -1)
         elif array.ndim == 3 and page.axes.startswith("S"):
@@ -67,7 +82,7 @@ def read_tiff(path: Path, *, frame: int = 1, polarity: Polarity = "auto") -> Rad
     )
 
 
-def _only_frame(path: Path, frame: int, frames: int) -> None:
+def _check_frame(path: Path, frame: int, frames: int) -> None:
     if not 1 <= frame <= frames:
         raise ReadError(f"{path}: there is no frame {frame}, it has {frames}; frames count from 1")
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from monai.data.image_reader import ImageReader
-from monai.utils import MetaKeys
 
 from monai_landmarks.data.dicom import read_dicom
 from monai_landmarks.data.formats import sniff
@@ -53,7 +52,7 @@ def read_radiograph(
     path = Path(path)
     _check_arguments(polarity, spacing_mm, magnification)
     kind = _format(path)
-    with quiet():
+    with quiet:
         try:
             if kind == "DICOM":
                 return read_dicom(
@@ -88,9 +87,7 @@ def _format(path: Path) -> str:
             raise ReadError(f"{path}: the file is empty; copy it again")
         kind = sniff(path)
     except OSError as error:
-        raise ReadError(
-            f"{path}: cannot be opened ({error.strerror}); check the path and the permissions"
-        ) from None
+        raise ReadError(f"{path}: cannot be opened ({error.strerror}); check the path and the permissions") from None
     if kind is None:
         raise ReadError(f"{path}: neither DICOM, PNG, JPEG, TIFF nor NIfTI; convert it to one of them")
     return kind
@@ -149,10 +146,8 @@ class RadiographReader(ImageReader):
         shapes = {radiograph.pixels.shape for radiograph in radiographs}
         if len(shapes) > 1:
             names = ", ".join(str(path) for path in img)
-            raise ReadError(
-                f"{names}: images of different sizes cannot be channels of one; load them one by one"
-            )
-        meta = meta_of(radiographs[0]) | {MetaKeys.ORIGINAL_CHANNEL_DIM: 0}
+            raise ReadError(f"{names}: images of different sizes cannot be channels of one; load them one by one")
+        meta = meta_of(radiographs[0]) | {"original_channel_dim": 0}
         return np.concatenate([radiograph.pixels for radiograph in radiographs]), meta
 
 
@@ -161,9 +156,9 @@ def meta_of(radiograph: Radiograph) -> dict[str, Any]:
     spacing = radiograph.spacing
     return {
         **radiograph.info,
-        MetaKeys.AFFINE: radiograph.affine(),
-        MetaKeys.ORIGINAL_AFFINE: radiograph.affine(),
-        MetaKeys.SPATIAL_SHAPE: np.asarray(radiograph.pixels.shape[1:]),
+        "affine": radiograph.affine(),
+        "original_affine": radiograph.affine(),
+        "spatial_shape": np.asarray(radiograph.pixels.shape[1:]),
         "spacing": np.asarray(spacing.mm or (np.nan, np.nan), dtype=np.float64),
         "spacing_source": spacing.source,
         "spacing_plane": spacing.plane,

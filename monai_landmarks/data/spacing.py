@@ -108,9 +108,7 @@ def check_user_values(spacing_mm: Sequence[float] | None, magnification: float |
         ConfigError: naming the value.
     """
     if spacing_mm is not None and positive_pair(spacing_mm) is None:
-        raise ConfigError(
-            f"spacing_mm: {spacing_mm!r} must be two positive numbers (row, column) in millimetres"
-        )
+        raise ConfigError(f"spacing_mm: {spacing_mm!r} must be two positive numbers (row, column) in millimetres")
     if magnification is not None and _positive(magnification) is None:
         raise ConfigError(f"magnification: {magnification!r} must be a positive number, e.g. 1.2")
 

@@ -60,9 +60,7 @@ def hold_out(
     if not 0 < fraction < 1:
         raise ConfigError(f"the {target} fraction {fraction} must lie between 0 and 1")
     if dataset.select(target):
-        raise ConfigError(
-            f"{len(dataset.select(target))} cases are in {target} already; leave the fraction out"
-        )
+        raise ConfigError(f"{len(dataset.select(target))} cases are in {target} already; leave the fraction out")
     cases = dataset.select(source)
     shares = {source: 1 - fraction, target: fraction}
     split_of = _distribute(cases, shares, seed, stratify)
@@ -111,9 +109,7 @@ def load_folds(path: str | Path, dataset: LandmarkDataset) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise DatasetError(path, [f"not a readable folds file: {error}"]) from None
     if not _is_folds(folds):
-        raise DatasetError(
-            path, [f"no {FOLDS_FORMAT} of version {FOLDS_VERSION}: folds are lists of case ids"]
-        )
+        raise DatasetError(path, [f"no {FOLDS_FORMAT} of version {FOLDS_VERSION}: folds are lists of case ids"])
     faults = _fold_faults(folds["folds"], dataset)
     if faults:
         raise DatasetError(path, faults)
@@ -160,9 +156,7 @@ def _fold_faults(folds: Sequence[Sequence[str]], dataset: LandmarkDataset) -> li
     for number, fold in enumerate(folds):
         for case_id in fold:
             folds_of.setdefault(patient_of.get(case_id, case_id), set()).add(number)
-    return faults + [
-        f"patient {p}: is in folds {sorted(n)}; keep one" for p, n in folds_of.items() if len(n) > 1
-    ]
+    return faults + [f"patient {p}: is in folds {sorted(n)}; keep one" for p, n in folds_of.items() if len(n) > 1]
 
 
 def _check_fractions(fractions: Mapping[str, float]) -> None:
@@ -174,9 +168,7 @@ def _check_fractions(fractions: Mapping[str, float]) -> None:
         raise ConfigError(f"the fractions {shares} must be from 0 to 1 and 1 in all, not {sum(shares):g}")
 
 
-def _require_all(
-    wanted: Sequence[Hashable] | Mapping[Any, float], given: Mapping[str, Any], patients: int
-) -> None:
+def _require_all(wanted: Sequence[Hashable] | Mapping[Any, float], given: Mapping[str, Any], patients: int) -> None:
     empty = [str(name) for name in wanted if name not in set(given.values())]
     if empty:
         raise ConfigError(f"{patients} patients are too few: nothing is left for {', '.join(empty)}")
@@ -187,9 +179,7 @@ def _with_splits(dataset: LandmarkDataset, split: Callable[[Case], str | None]) 
     return dataset.model_copy(update={"cases": cases})
 
 
-def _distribute(
-    cases: Sequence[Case], shares: Mapping[Any, float], seed: int, stratify: str | None
-) -> dict[str, Any]:
+def _distribute(cases: Sequence[Case], shares: Mapping[Any, float], seed: int, stratify: str | None) -> dict[str, Any]:
     """Patient -> part.
 
     Patients queue stratum by stratum, shuffled within and among strata; each goes to the part that lacks most

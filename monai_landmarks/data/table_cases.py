@@ -109,9 +109,7 @@ class CaseBuilder:
 
     def _is_numeric(self, heading: str) -> bool:
         try:
-            return bool(
-                [self.rows.number(row.cells[heading]) for row in self.table.rows if row.cells[heading]]
-            )
+            return bool([self.rows.number(row.cells[heading]) for row in self.table.rows if row.cells[heading]])
         except ValueError:
             return False
 

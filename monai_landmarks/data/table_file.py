@@ -23,9 +23,7 @@ HEADINGS = {
     "magnification": ("magnification",),
 }
 LONG_HEADINGS = {"landmark": ("landmark",), "x": ("x",), "y": ("y",)}
-IDENTIFIERS = re.compile(
-    r"(patient_?)?(first_?|last_?)?name|dob|birth_?(date|day)|date_of_birth|mrn|ssn|accession.*"
-)
+IDENTIFIERS = re.compile(r"(patient_?)?(first_?|last_?)?name|dob|birth_?(date|day)|date_of_birth|mrn|ssn|accession.*")
 DELIMITERS = ",;\t"
 
 
@@ -145,9 +143,5 @@ def _point_columns(header: list[str], faults: list[str]) -> dict[str, tuple[str,
     complete = Counter(len(half) for half in halves.values())[2]
     if complete:
         for half in halves.values():
-            faults += [
-                f"column {only!r} has no partner for its other axis"
-                for only in half.values()
-                if len(half) < 2
-            ]
+            faults += [f"column {only!r} has no partner for its other axis" for only in half.values() if len(half) < 2]
     return {stem: (half["x"], half["y"]) for stem, half in halves.items() if len(half) == 2}

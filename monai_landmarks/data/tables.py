@@ -31,6 +31,7 @@ def import_table(
     extension: str | None = None,
     origin: Origin = "centre",
     ignore: Sequence[str] = (),
+    leave_out: Sequence[str] = (),
 ) -> LandmarkDataset:
     """A data set from a CSV table and a folder of images. Its root is that folder (see `relocated`).
 
@@ -48,6 +49,7 @@ def import_table(
         extension: look only at files that end so.
         origin: where (0, 0) lies: at the first pixel's "centre" or at its upper left "corner".
         ignore: columns to leave out.
+        leave_out: ids of cases (file names without extension) not to import, such as known duplicates.
 
     Raises:
         DatasetError: with every fault of the table, each with its line.
@@ -60,12 +62,14 @@ def import_table(
     builder = CaseBuilder(table, folder, rows)
     for row in table.rows:
         builder.add(row)
-    if not builder.faults and not builder.drafts:
-        builder.faults.append("no line could be used")
+    cases = builder.cases(spacing)
+    missing = sorted(set(leave_out) - {case.id for case in cases})
+    builder.faults += [f"there is no case {name!r} to leave out" for name in missing]
     if builder.faults:
         raise DatasetError(csv_path, builder.faults)
     scheme = _scheme(scheme_name or Path(csv_path).stem, builder.landmarks)
-    return LandmarkDataset(scheme=scheme, cases=builder.cases(spacing), root=folder.folder)
+    kept = [case for case in cases if case.id not in leave_out]
+    return LandmarkDataset(scheme=scheme, cases=kept, root=folder.folder)
 
 
 def unused_images(dataset: LandmarkDataset, extension: str | None = None) -> list[str]:
@@ -81,9 +85,7 @@ def _existing(images: Path, table: Table) -> Path:
 
 
 def _spacing_pair(value: float | tuple[float, float]) -> tuple[float, float]:
-    pair = (
-        (float(value), float(value)) if isinstance(value, int | float) else (float(value[0]), float(value[1]))
-    )
+    pair = (float(value), float(value)) if isinstance(value, int | float) else (float(value[0]), float(value[1]))
     if not all(math.isfinite(mm) and mm > 0 for mm in pair):
         raise ConfigError(f"the spacing {value} must be positive, in mm per pixel")
     return pair

@@ -169,9 +169,7 @@ def load_model(network: nn.Module, path: str | Path) -> nn.Module:
     """
     source = Path(path)
     if not source.is_file():
-        raise ConfigError(
-            f"no trained weights at {source}; run the bundle's training first, or give --checkpoint PATH"
-        )
+        raise ConfigError(f"no trained weights at {source}; run the bundle's training first, or give --checkpoint PATH")
     saved = torch.load(source, map_location="cpu", weights_only=True)
     try:
         network.load_state_dict(saved.get("network", saved))

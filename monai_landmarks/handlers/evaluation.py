@@ -70,9 +70,7 @@ class EvaluationWriter:
         write_metrics(self.summary, self.directory / "metrics.json")
         results.write_csv(self.directory / "cases.csv")
         console = Console()
-        console.print(
-            rich_table({self.title: self.summary}, title=f"{self.split}: {len(results.case_ids)} images")
-        )
+        console.print(rich_table({self.title: self.summary}, title=f"{self.split}: {len(results.case_ids)} images"))
         console.print(f"{self.directory / 'metrics.json'}, {self.directory / 'cases.csv'}", soft_wrap=True)
 
     def results(self) -> Results:
@@ -89,9 +87,7 @@ class EvaluationWriter:
         for name, entry in self.summary.get("landmarks", {}).items():
             for unit in ("mm", "px"):
                 values = entry.get(unit) or {}
-                flat.update(
-                    _numbers({key: values.get(key) for key in ("mre", "median")}, f"landmarks.{name}.{unit}")
-                )
+                flat.update(_numbers({key: values.get(key) for key in ("mre", "median")}, f"landmarks.{name}.{unit}"))
         return flat
 
 

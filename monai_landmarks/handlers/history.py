@@ -36,9 +36,7 @@ class HistoryHandler:
         regions: gives the region `radius`, at a longer side of 512.
     """
 
-    def __init__(
-        self, path: str | Path, evaluator: Evaluator, optimizer: Optimizer, regions: HasRadius
-    ) -> None:
+    def __init__(self, path: str | Path, evaluator: Evaluator, optimizer: Optimizer, regions: HasRadius) -> None:
         self.path = Path(path)
         self.evaluator = evaluator
         self.optimizer = optimizer
@@ -90,14 +88,6 @@ class HistoryHandler:
             f"val MRE {row['val_mre']:.2f}{best}  {row['seconds']:.0f} s"
         )
 
-    def metrics(self) -> dict[str, float]:
-        """The last row's finite numbers, for tracking."""
-        return (
-            {k: float(v) for k, v in self.rows[-1].items() if k != "epoch" and math.isfinite(v)}
-            if self.rows
-            else {}
-        )
-
 
 def write_history(rows: list[dict[str, Any]], path: Path) -> None:
     """Replace the CSV file."""
@@ -117,3 +107,9 @@ def read_history(path: str | Path) -> list[dict[str, Any]]:
             {key: int(value) if key == "epoch" else float(value) for key, value in row.items()}
             for row in csv.DictReader(file)
         ]
+
+
+def last_metrics(path: str | Path) -> dict[str, float]:
+    """The last epoch's finite numbers, for tracking."""
+    row = read_history(path)[-1]
+    return {key: float(value) for key, value in row.items() if key != "epoch" and math.isfinite(value)}

@@ -62,9 +62,7 @@ class PredictionWriter:
                 size=(int(item["size"][0]), int(item["size"][1])),
                 spacing=known_spacing(item["spacing"]),
                 plane=str(item["spacing_plane"]),
-                points=tuple(
-                    PredictedPoint(name, *(float(v) for v in row)) for name, row in zip(self.names, values)
-                ),
+                points=tuple(PredictedPoint(name, *(float(v) for v in row)) for name, row in zip(self.names, values)),
             )
             self.images.append(image)
             if self.overlays:

@@ -65,9 +65,7 @@ class LandmarkErrors(CumulativeIterationMetric):
         _, first = np.unique(array[:, 0, INDEX], return_index=True)
         return array[first]
 
-    def _compute_tensor(
-        self, y_pred: torch.Tensor, y: torch.Tensor | None = None, **kwargs: Any
-    ) -> torch.Tensor:
+    def _compute_tensor(self, y_pred: torch.Tensor, y: torch.Tensor | None = None, **kwargs: Any) -> torch.Tensor:
         if y is None or y_pred.ndim != 3 or y_pred.shape[-1] != 4 or y.shape != (*y_pred.shape[:2], 8):
             shapes = f"{tuple(y_pred.shape)} and {None if y is None else tuple(y.shape)}"
             raise ValueError(f"y_pred must be (B, K, 4) and y (B, K, 8), got {shapes}")
@@ -94,9 +92,7 @@ def results_from_arrays(
         raise ValueError(f"the array has shape {array.shape}, expected (N, {len(dataset.names)}, 12)")
     numbers = array[:, 0, INDEX].astype(int)
     if len(planes) != len(cases) or (numbers < 0).any() or (numbers >= len(cases)).any():
-        raise ValueError(
-            f"case numbers {numbers.min()} to {numbers.max()}, {len(cases)} cases, {len(planes)} planes"
-        )
+        raise ValueError(f"case numbers {numbers.min()} to {numbers.max()}, {len(cases)} cases, {len(planes)} planes")
     chosen = [cases[number] for number in numbers]
     return Results(
         names=dataset.names,

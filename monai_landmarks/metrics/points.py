@@ -164,9 +164,7 @@ class PatientBootstrap:
         level: coverage of the interval.
     """
 
-    def __init__(
-        self, patients: Sequence[str], replicates: int = 1000, seed: int = 0, level: float = 0.95
-    ) -> None:
+    def __init__(self, patients: Sequence[str], replicates: int = 1000, seed: int = 0, level: float = 0.95) -> None:
         names, self._member = np.unique(np.asarray(patients, dtype=str), return_inverse=True)
         self._count = len(names)
         self._percentiles = (50 * (1 - level), 50 * (1 + level))

@@ -65,9 +65,7 @@ class Results:
             kind = np.int64 if name == "state" else np.float64
             value = np.asarray(getattr(self, name), dtype=kind)
             if value.shape != shape:
-                raise ValueError(
-                    f"{name} has shape {value.shape}, expected {shape}: {n} cases, {k} landmarks"
-                )
+                raise ValueError(f"{name} has shape {value.shape}, expected {shape}: {n} cases, {k} landmarks")
             setattr(self, name, value)
         for name in ("patients", "images", "planes"):
             if len(getattr(self, name)) != n:
@@ -123,18 +121,14 @@ class Results:
         case_ids = [first["case_id"] for first in firsts]
         found = [(row["case_id"], row["landmark"]) for row in rows]
         if found != expected or len(set(case_ids)) != len(case_ids):
-            raise LandmarksError(
-                f"{source}: not one row per case and landmark, in order; evaluate the model again"
-            )
+            raise LandmarksError(f"{source}: not one row per case and landmark, in order; evaluate the model again")
         shape = (len(firsts), k)
         folder = source.parent.absolute()
         try:
             number = {name: np.array([_number(row[name]) for row in rows]).reshape(shape) for name in NUMBERS}
             state = np.array([State[row["state"].upper()] for row in rows]).reshape(shape)
         except (KeyError, ValueError) as error:
-            raise LandmarksError(
-                f"{source}: a value cannot be read: {error}; evaluate the model again"
-            ) from None
+            raise LandmarksError(f"{source}: a value cannot be read: {error}; evaluate the model again") from None
         return cls(
             names=names,
             groups={group: list(members) for group, members in (groups or {}).items()},
@@ -172,9 +166,7 @@ def _read_rows(source: Path) -> list[dict[str, str]]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise LandmarksError(f"{source}: not a readable CSV file: {error}") from None
     if missing:
-        raise LandmarksError(
-            f"{source}: lacks the columns {', '.join(missing)}; it is not written by an evaluation"
-        )
+        raise LandmarksError(f"{source}: lacks the columns {', '.join(missing)}; it is not written by an evaluation")
     if not rows:
         raise LandmarksError(f"{source}: holds no case; evaluate the model on a split that has cases")
     return rows

@@ -110,9 +110,7 @@ def _subset(
     return {"points": count, **blocks, "presence": _presence(results, columns)}
 
 
-def _statistics(
-    unit: _Unit, errors: np.ndarray, resampling: points.PatientBootstrap
-) -> dict[str, Any] | None:
+def _statistics(unit: _Unit, errors: np.ndarray, resampling: points.PatientBootstrap) -> dict[str, Any] | None:
     """One unit's block; None without any error in that unit."""
     count = int(np.sum(~np.isnan(errors)))
     if not count:

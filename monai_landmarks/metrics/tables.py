@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
@@ -26,14 +27,14 @@ def percent(share: float | None) -> str:
     return DASH if share is None else f"{100 * share:.1f} %"
 
 
-def with_interval(value: float | None, interval: list[float | None]) -> str:
-    """A number with its 95 % interval, where there is one."""
+def interval_text(interval: Sequence[float | None]) -> str:
+    """A 95 % interval, a dash where there is none."""
     low, high = interval
-    return number(value) if low is None or high is None else f"{number(value)} [{low:.2f}, {high:.2f}]"
+    return DASH if low is None or high is None else f"{low:.2f} to {high:.2f}"
 
 
 def rich_table(rows: Mapping[str, Mapping[str, Any]], title: str | None = None) -> Table:
-    """One row a model: MRE with its interval, median, RMSE, SDR, plane.
+    """One row a model: MRE with its interval, median, RMSE, SDR in per cent, and the plane of the millimetres.
 
     Args:
         rows: contents of metrics.json by the name of the model; the first one's thresholds make the columns.
@@ -42,20 +43,24 @@ def rich_table(rows: Mapping[str, Mapping[str, Any]], title: str | None = None) 
     unit = shared_unit(rows)
     blocks = {name: metrics[unit] for name, metrics in rows.items()}
     thresholds = next((list(block["sdr"]) for block in blocks.values() if block), [])
-    table = Table(title=title)
+    planes = [str(metrics["spacing_plane"]).replace("_", " ") for metrics in rows.values()] if unit == "mm" else []
+    # One plane for all stands in the caption, so that the table fits a terminal of 80 columns.
+    where = f" ({planes[0]})" if len(set(planes)) == 1 else ""
+    caption = f"distances in {unit}{where}; <r: per cent of the points closer than r {unit}"
+    table = Table(title=title, caption=caption, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.title_justify = table.caption_justify = "left"
     table.add_column("model", overflow="fold")
-    shares = (f"<{float(threshold):g} {unit}" for threshold in thresholds)
-    for heading in (f"MRE {unit} [95 % CI]", "median", "RMSE", *shares):
-        table.add_column(heading, justify="right")
-    if unit == "mm":
-        table.add_column("plane")
-    for name, block in blocks.items():
-        if block is None:
-            table.add_row(escape(name), DASH)
-            continue
-        cells = [with_interval(block["mre"], block["ci95"]["mre"])]
-        cells += [number(block["median"]), number(block["rmse"])]
-        cells += [percent(block["sdr"].get(threshold)) for threshold in thresholds]
-        plane = [str(rows[name]["spacing_plane"]).replace("_", " ")] if unit == "mm" else []
-        table.add_row(escape(name), *cells, *plane)
+    for heading in ("MRE", "95 % CI", "median", "RMSE", *(f"<{float(threshold):g}" for threshold in thresholds)):
+        table.add_column(heading, justify="right", no_wrap=True)
+    if len(set(planes)) > 1:
+        table.add_column("plane", overflow="fold")
+    for row, (name, block) in enumerate(blocks.items()):
+        cells = _cells(block, thresholds) if block else [DASH] * (4 + len(thresholds))
+        table.add_row(escape(name), *cells, *(planes[row : row + 1] if not where else []))
     return table
+
+
+def _cells(block: Mapping[str, Any], thresholds: Sequence[str]) -> list[str]:
+    interval = interval_text(block["ci95"]["mre"])
+    distances = [number(block["mre"]), interval, number(block["median"]), number(block["rmse"])]
+    return distances + [percent(block["sdr"].get(threshold)).removesuffix(" %") for threshold in thresholds]

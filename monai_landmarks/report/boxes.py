@@ -31,16 +31,13 @@ def _x(value: float, limit: float) -> float:
 
 def _grid(limit: float) -> str:
     return "".join(
-        f'<line class="g" x1="{_x(t, limit)}" x2="{_x(t, limit)}" y1="0" y2="{HEIGHT}"/>'
-        for t in ticks(limit)
+        f'<line class="g" x1="{_x(t, limit)}" x2="{_x(t, limit)}" y1="0" y2="{HEIGHT}"/>' for t in ticks(limit)
     )
 
 
 def axis_svg(limit: float) -> str:
     """The axis that stands in the column's heading."""
-    labels = "".join(
-        f'<text x="{_x(t, limit)}" y="15" text-anchor="middle">{t:g}</text>' for t in ticks(limit)
-    )
+    labels = "".join(f'<text x="{_x(t, limit)}" y="15" text-anchor="middle">{t:g}</text>' for t in ticks(limit))
     return f'<svg class="box" viewBox="0 0 {WIDTH} 20" role="img" aria-label="axis">{labels}</svg>'
 
 
@@ -63,9 +60,7 @@ def box_svg(errors: np.ndarray, limit: float, unit: str) -> str:
     dots = known[(known < inside.min()) | (known > inside.max()) & (known <= limit)]
     beyond = int(np.sum(known > limit))
     y = HEIGHT / 2
-    spoken = escape(
-        f"median {middle:.2f}, quartiles {low:.2f} and {high:.2f} {unit}, {beyond} beyond the axis"
-    )
+    spoken = escape(f"median {middle:.2f}, quartiles {low:.2f} and {high:.2f} {unit}, {beyond} beyond the axis")
     left, right = _x(low, limit), _x(high, limit)
     shapes = [
         f'<line class="w" x1="{_x(inside.min(), limit)}" x2="{_x(inside.max(), limit)}" y1="{y}" y2="{y}"/>',

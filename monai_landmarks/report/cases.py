@@ -43,16 +43,12 @@ def choose(errors: np.ndarray, per_kind: int = PER_KIND) -> dict[str, list[int]]
     return {"Best": best, "Median": median, "Worst": worst[::-1]}
 
 
-def case_figures(
-    results: Results, dataset: LandmarkDataset, errors: np.ndarray
-) -> dict[str, list[CaseFigure]]:
+def case_figures(results: Results, dataset: LandmarkDataset, errors: np.ndarray) -> dict[str, list[CaseFigure]]:
     """The chosen images, drawn. An image that cannot be read is named and does not stop the report."""
     cases = {case.id: case for case in dataset.cases}
     chosen = choose(errors)
     return {
-        kind: [_figure(results, i, errors[i], dataset, cases) for i in rows]
-        for kind, rows in chosen.items()
-        if rows
+        kind: [_figure(results, i, errors[i], dataset, cases) for i in rows] for kind, rows in chosen.items() if rows
     }
 
 

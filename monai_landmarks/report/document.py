@@ -60,8 +60,6 @@ def write_report(
     Returns:
         `output`.
     """
-    from jinja2 import Environment, StrictUndefined
-
     rows = {THIS_MODEL: (metrics, results), **(compare or {})}
     unit = shared_unit({name: row[0] for name, row in rows.items()})
     errors = {name: _errors(row[1], unit) for name, row in rows.items()}
@@ -84,15 +82,19 @@ def write_report(
         **_pooled(rows, unit, errors),
         **_landmarks(metrics, results, unit, errors[THIS_MODEL]),
     }
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"number": _number, "percent": percent}
-    source = files("monai_landmarks.report").joinpath("template.html").read_text(encoding="utf-8")
     output.parent.mkdir(parents=True, exist_ok=True)
     temporary = output.with_suffix(output.suffix + ".part")
-    temporary.write_text(environment.from_string(source).render(context), encoding="utf-8")
+    temporary.write_text(_render(context), encoding="utf-8")
     return temporary.replace(output)
+
+
+def _render(context: Mapping[str, Any]) -> str:
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"number": _number, "percent": percent}
+    source = files("monai_landmarks.report").joinpath("template.html").read_text(encoding="utf-8")
+    return environment.from_string(source).render(context)
 
 
 def _number(value: float | None) -> str:
@@ -126,11 +128,11 @@ def _pooled(
     curve = None
     if own[unit]:
         limit = 2.0 * axis_limit(np.array([]), _thresholds(own[unit]))
-        label = (
-            f"distance, {'mm (' + table[0]['plane'] + ')' if unit == 'mm' else 'px of the original image'}"
-        )
+        label = f"distance, {'mm (' + table[0]['plane'] + ')' if unit == 'mm' else 'px of the original image'}"
         curve = cumulative_curve(errors, label, _thresholds(own[unit]), limit)
-    return {"rows": table, "thresholds": thresholds, "curve": curve}
+    # The strictest and the laxest threshold stand where there is no room for all.
+    ends = list(dict.fromkeys([*thresholds[:1], *thresholds[-1:]]))
+    return {"rows": table, "thresholds": thresholds, "ends": ends, "curve": curve}
 
 
 def _landmarks(metrics: Mapping[str, Any], results: Results, unit: str, errors: np.ndarray) -> dict[str, Any]:
@@ -151,7 +153,7 @@ def _landmarks(metrics: Mapping[str, Any], results: Results, unit: str, errors: 
 def _presence(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """Every landmark that was absent somewhere or was missed; the others have nothing to tell."""
     entries = {name: entry["presence"] for name, entry in metrics["landmarks"].items()}
-    telling = {n: p for n, p in entries.items() if p["absent"] or (p["sensitivity"] or 1.0) < 1.0}
+    telling = {n: p for n, p in entries.items() if p["absent"] or p["sensitivity"] not in (None, 1.0)}
     return {"sentence": wording.presence_sentence(metrics["presence"]), "rows": telling}
 
 
@@ -172,9 +174,7 @@ def _comparison_notes(rows: Mapping[str, tuple[dict[str, Any], Results]]) -> lis
     """A comparison on other images is said to be one."""
     own = rows[THIS_MODEL][1].case_ids
     others = [name for name, (_, results) in rows.items() if sorted(results.case_ids) != sorted(own)]
-    return [
-        f"“{name}” was evaluated on other images: its row cannot be compared directly." for name in others
-    ]
+    return [f"“{name}” was evaluated on other images: its row cannot be compared directly." for name in others]
 
 
 def _provenance(provenance: Mapping[str, str], public: bool) -> dict[str, str]:

@@ -45,9 +45,7 @@ def _svg(figure: Figure) -> str:
     return data_uri(stream.getvalue(), "image/svg+xml")
 
 
-def cumulative_curve(
-    errors: Mapping[str, np.ndarray], label: str, thresholds: Sequence[float], limit: float
-) -> str:
+def cumulative_curve(errors: Mapping[str, np.ndarray], label: str, thresholds: Sequence[float], limit: float) -> str:
     """Share of points closer than a distance, one curve a model.
 
     Args:

@@ -22,9 +22,7 @@ def load_evaluation(folder: Path, dataset: LandmarkDataset) -> Evaluation:
     """
     metrics = _read_json(folder / "metrics.json", "evaluate the model to write it")
     if (metrics.get("format"), metrics.get("version")) != (FORMAT, VERSION):
-        raise LandmarksError(
-            f"{folder / 'metrics.json'}: is no {FORMAT} file of version {VERSION}; evaluate again"
-        )
+        raise LandmarksError(f"{folder / 'metrics.json'}: is no {FORMAT} file of version {VERSION}; evaluate again")
     results = Results.read_csv(folder / "cases.csv", groups=dataset.scheme.group_indices())
     if results.names != dataset.names:
         raise LandmarksError(

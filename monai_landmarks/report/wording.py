@@ -57,15 +57,11 @@ def headline(metrics: Mapping[str, Any], unit: str) -> list[str]:
     name = {"mm": f"mm ({plane_label(metrics['spacing_plane'])})", "px": "pixels"}[unit]
     sentences = [f"In the {metrics['split']} split ({seen}, {plural(block['points'], 'annotated point')})"]
     if block["mre"] is None:
-        sentences[0] += (
-            f", {plural(metrics['unpredicted'], 'point')} got no prediction, so no mean error exists."
-        )
+        sentences[0] += f", {plural(metrics['unpredicted'], 'point')} got no prediction, so no mean error exists."
     else:
         low, high = block["ci95"]["mre"]
         interval = f" (95 % confidence interval {number(low)} to {number(high)})" if low is not None else ""
-        sentences[0] += (
-            f", a prediction is on average {number(block['mre'])} {name} from the annotation{interval}."
-        )
+        sentences[0] += f", a prediction is on average {number(block['mre'])} {name} from the annotation{interval}."
     if block["median"] is not None:
         sentences.append(f"Half of the points are within {number(block['median'])} {unit}.")
     if block["sdr"]:
@@ -80,9 +76,7 @@ def _outlier_sentence(outliers: Mapping[str, Any], points: int, unit: str) -> st
     if not outliers["count"]:
         return f"No point is more than {limit} off."
     verb = "is" if outliers["count"] == 1 else "are"
-    return (
-        f"{outliers['count']} of {points} points ({percent(outliers['share'])}) {verb} more than {limit} off."
-    )
+    return f"{outliers['count']} of {points} points ({percent(outliers['share'])}) {verb} more than {limit} off."
 
 
 def presence_sentence(presence: Mapping[str, Any]) -> str:

@@ -56,9 +56,9 @@ def bundle_root(name: str) -> str:
     """
     named = re.findall(r"[^\s'\",=\[\]]+\.(?:ya?ml|json)", " ".join(sys.argv[1:]))
     folders = [Path(file).parent.parent for file in named if Path(file).parent.name == "configs"]
-    if any(Path(file).parent == Path(".") and Path(file).resolve().parent.name == "configs" for file in named):
+    if any(Path(file).parent == Path() and Path(file).resolve().parent.name == "configs" for file in named):
         folders.append(Path(".."))
-    for folder in [*folders, Path("."), Path("bundles") / name]:
+    for folder in [*folders, Path(), Path("bundles") / name]:
         if (folder / "configs" / METADATA).is_file():
             return str(folder.resolve())
     raise ConfigError(f"cannot tell where the bundle {name} lies; give its folder with --bundle_root PATH")

@@ -92,13 +92,9 @@ def draw_anatomy(model: ShapeModel, ranges: PoseRanges, rng: np.random.Generator
         own = model.draw(rng, ranges.spread)
         mixed = np.sqrt(1 - ranges.asymmetry) * shared + np.sqrt(ranges.asymmetry) * own
         socket, socket_radius = fit_sphere(pelvis.vertices_of(ACETABULUM[number]))
-        femur = _femur(
-            _bone(model, "femur", mixed, size), socket_radius - rng.uniform(*ranges.joint_space), side
-        )
+        femur = _femur(_bone(model, "femur", mixed, size), socket_radius - rng.uniform(*ranges.joint_space), side)
         turn = rng.uniform(*ranges.hip_rotation), rng.uniform(*ranges.hip_adduction)
-        hip = np.einsum(
-            "ij,jk->ik", rotation(1, _outward(side) * turn[1]), rotation(2, _outward(side) * turn[0])
-        )
+        hip = np.einsum("ij,jk->ik", rotation(1, _outward(side) * turn[1]), rotation(2, _outward(side) * turn[0]))
         centres[side] = move(socket, pose, np.zeros(3), np.zeros(3))
         # The limb follows the hip's own rotation only: the legs lie on the table whatever the pelvis does.
         femurs[side] = femur.moved(hip, np.zeros(3), centres[side])

@@ -58,13 +58,13 @@ def simulate_dataset(
         DatasetError: `out` holds another data set.
     """
     chosen = get_preset(preset)
-    _check_arguments(count, workers, split)
-    package_folder()
+    _check_arguments(count, seed, workers, split)
     target = Path(out) / "dataset.json"
     splits = assign_splits(count, seed, split)
     if target.exists():
         _check_same(target, chosen, seed, splits)
         return target
+    package_folder()
     scope = {"modality": ["DX"], "body_part": [chosen.view.body_part], "view": [chosen.view.position]}
     try:
         images = Path(out) / "images"
@@ -74,9 +74,7 @@ def simulate_dataset(
             case.split = part
         LandmarkDataset(scope=scope, scheme=chosen.scheme, cases=cases).save(target)
     except OSError as error:
-        raise ConfigError(
-            f"{out}: cannot write the data set: {error}; choose a folder you can write to"
-        ) from None
+        raise ConfigError(f"{out}: cannot write the data set: {error}; choose a folder you can write to") from None
     return target
 
 
@@ -87,10 +85,7 @@ def simulate_case(images: Path, preset: str, seed: int, index: int) -> Case:
     name, patient = f"{preset}_{index + 1:04d}", f"P{index + 1:04d}"
     write_dicom(images / f"{name}.dcm", radiograph, chosen.view, patient, (preset, REVISION, seed, index))
     # A hundredth of a pixel is a few thousandths of a millimetre.
-    points = {
-        key: (round(float(point[1]), 2), round(float(point[0]), 2))
-        for key, point in radiograph.points.items()
-    }
+    points = {key: (round(float(point[1]), 2), round(float(point[0]), 2)) for key, point in radiograph.points.items()}
     return Case(
         id=name,
         image=f"{images.name}/{name}.dcm",
@@ -125,15 +120,15 @@ def _origin(preset: str, seed: int) -> dict[str, Any]:
     return {"simulator": preset, "revision": REVISION, "seed": seed}
 
 
-def _check_arguments(count: int, workers: int | None, split: tuple[float, float, float]) -> None:
+def _check_arguments(count: int, seed: int, workers: int | None, split: tuple[float, float, float]) -> None:
     if count < 1:
         raise ConfigError(f"count must be at least 1, not {count}")
+    if seed < 0:
+        raise ConfigError(f"seed must not be negative, but is {seed}")
     if workers is not None and workers < 1:
         raise ConfigError(f"workers must be at least 1, not {workers}; leave it out for one a core")
     if len(split) != 3 or min(split) < 0 or sum(split) <= 0:
-        raise ConfigError(
-            f"split must be three shares of training, validation and test, none negative, not {split}"
-        )
+        raise ConfigError(f"split must be three shares of training, validation and test, none negative, not {split}")
 
 
 def _check_same(target: Path, preset: Preset, seed: int, splits: list[Split]) -> None:
@@ -168,8 +163,7 @@ def _simulate_all(
         else:
             with _pool(number) as pool:
                 tasks: dict[Future[Case], int] = {
-                    pool.submit(simulate_case, images, preset.name, seed, index): index
-                    for index in range(count)
+                    pool.submit(simulate_case, images, preset.name, seed, index): index for index in range(count)
                 }
                 for task in as_completed(tasks):
                     cases[tasks[task]] = task.result()
@@ -191,9 +185,7 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     try:
         yield pool
     except BrokenProcessPool:
-        raise ConfigError(
-            "a worker process died, perhaps for want of memory; try again with one worker"
-        ) from None
+        raise ConfigError("a worker process died, perhaps for want of memory; try again with one worker") from None
     finally:
         pool.shutdown(cancel_futures=True)
         for name, value in before.items():

@@ -25,9 +25,7 @@ def fixed_uid(*parts: object) -> UID:
     return UID(f"2.25.{int.from_bytes(number, 'big')}")
 
 
-def write_dicom(
-    path: Path, image: Radiograph, view: View, patient: str, identity: tuple[object, ...]
-) -> None:
+def write_dicom(path: Path, image: Radiograph, view: View, patient: str, identity: tuple[object, ...]) -> None:
     """Write one file; the same arguments give the same bytes.
 
     Args:

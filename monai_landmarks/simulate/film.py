@@ -45,9 +45,7 @@ class Field:
         return self.centre[0] + cosine * y - sine * x, self.centre[1] + sine * y + cosine * x
 
     @classmethod
-    def draw(
-        cls, shape: tuple[int, int], rng: np.random.Generator, open_share: float, tightest: Range
-    ) -> Field:
+    def draw(cls, shape: tuple[int, int], rng: np.random.Generator, open_share: float, tightest: Range) -> Field:
         """A field that is open (larger than the detector) in a share of the images, else cuts every side.
 
         Args:

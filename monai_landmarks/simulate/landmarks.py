@@ -52,9 +52,7 @@ def build_scheme(name: str, rules: tuple[LandmarkRule, ...]) -> Scheme:
         for side in rule.sides():
             pair = rule.full_name({"left": "right", "right": "left"}[side]) if side else None
             landmarks.append(
-                Landmark(
-                    name=rule.full_name(side), pair=pair, description=rule.definition, colour=rule.colour
-                )
+                Landmark(name=rule.full_name(side), pair=pair, description=rule.definition, colour=rule.colour)
             )
             groups.setdefault(rule.group, []).append(rule.full_name(side))
     return Scheme(
@@ -64,15 +62,9 @@ def build_scheme(name: str, rules: tuple[LandmarkRule, ...]) -> Scheme:
     )
 
 
-def locate_all(
-    rules: tuple[LandmarkRule, ...], anatomy: Anatomy, projection: Projection
-) -> dict[str, np.ndarray]:
+def locate_all(rules: tuple[LandmarkRule, ...], anatomy: Anatomy, projection: Projection) -> dict[str, np.ndarray]:
     """(row, column) of every landmark by full name, in the scheme's order, wherever it falls."""
-    return {
-        rule.full_name(side): rule.locate(side)(anatomy, projection)
-        for rule in rules
-        for side in rule.sides()
-    }
+    return {rule.full_name(side): rule.locate(side)(anatomy, projection) for rule in rules for side in rule.sides()}
 
 
 def bone_of(anatomy: Anatomy, name: str, side: str) -> Bone:
@@ -87,9 +79,7 @@ def head_centre(side: str) -> Locate:
 
 def midline_nodes(*nodes: int) -> Callable[[str], Locate]:
     """Projection of the mean of atlas nodes of the pelvis, for a single landmark."""
-    return lambda side: (
-        lambda anatomy, projection: projection.project(anatomy.pelvis.nodes[list(nodes)].mean(axis=0))
-    )
+    return lambda side: lambda anatomy, projection: projection.project(anatomy.pelvis.nodes[list(nodes)].mean(axis=0))
 
 
 def pelvic_nodes(right: tuple[int, ...], left: tuple[int, ...]) -> Callable[[str], Locate]:
@@ -97,9 +87,7 @@ def pelvic_nodes(right: tuple[int, ...], left: tuple[int, ...]) -> Callable[[str
     return lambda side: midline_nodes(*(left if side == "left" else right))(side)
 
 
-def extremum(
-    bone: str, nodes: tuple[int, int], radius: float, up: float, medial: float
-) -> Callable[[str], Locate]:
+def extremum(bone: str, nodes: tuple[int, int], radius: float, up: float, medial: float) -> Callable[[str], Locate]:
     """Extremum of the projected contour near an atlas node.
 
     Args:
@@ -121,9 +109,7 @@ def extremum(
     return locate
 
 
-def contour_extremum(
-    bone: Bone, projection: Projection, node: int, radius: float, direction: np.ndarray
-) -> np.ndarray:
+def contour_extremum(bone: Bone, projection: Projection, node: int, radius: float, direction: np.ndarray) -> np.ndarray:
     """The vertex (row, column) that lies furthest in a direction among a bone's contour vertices near a node.
 
     A contour vertex is one with faces that look towards the source and faces that look away: there the rays

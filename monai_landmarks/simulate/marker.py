@@ -54,9 +54,7 @@ def draw_marker(field: Field, shape: tuple[int, int], spacing: float, rng: np.ra
     return marker
 
 
-def _distance(
-    x: np.ndarray, y: np.ndarray, start: tuple[float, float], end: tuple[float, float]
-) -> np.ndarray:
+def _distance(x: np.ndarray, y: np.ndarray, start: tuple[float, float], end: tuple[float, float]) -> np.ndarray:
     """Distance of points to a line segment."""
     along = np.array(end) - np.array(start)
     t = np.clip(((x - start[0]) * along[0] + (y - start[1]) * along[1]) / (along @ along), 0, 1)

@@ -28,10 +28,7 @@ class Surface:
         area = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
         count = len(self.vertices)
         total = np.stack(
-            [
-                np.bincount(self.faces.ravel(), np.repeat(area[:, axis], 3), minlength=count)
-                for axis in range(3)
-            ],
+            [np.bincount(self.faces.ravel(), np.repeat(area[:, axis], 3), minlength=count) for axis in range(3)],
             axis=1,
         )
         return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)
@@ -100,8 +97,7 @@ def lagrange_basis(kind: str, positions: np.ndarray) -> np.ndarray:
     exponents = _exponents(kind)
     degree = np.array(QUADS[kind]) - 1 if kind in QUADS else TRIANGLES[kind]
     monomials = [
-        (p[:, None, 0] ** exponents[:, 0]) * (p[:, None, 1] ** exponents[:, 1])
-        for p in (positions, exponents / degree)
+        (p[:, None, 0] ** exponents[:, 0]) * (p[:, None, 1] ** exponents[:, 1]) for p in (positions, exponents / degree)
     ]
     basis: np.ndarray = np.linalg.solve(monomials[1].T, monomials[0].T).T
     return basis
@@ -160,16 +156,12 @@ def tessellate(
         basis = lagrange_basis(kind, positions)
         rows = np.repeat(np.arange(len(positions)), len(nodes))
         columns = np.tile(nodes, len(positions))
-        blocks.append(
-            sparse.csr_matrix((basis.ravel(), (rows, columns)), shape=(len(positions), len(reference)))
-        )
+        blocks.append(sparse.csr_matrix((basis.ravel(), (rows, columns)), shape=(len(positions), len(reference))))
         faces.append(triangles + offset)
         elements.append(np.full(len(positions), element))
         offset += len(positions)
     weights = sparse.vstack(blocks).tocsr()
-    _, first, welded = np.unique(
-        np.round(weights @ reference, 3), axis=0, return_index=True, return_inverse=True
-    )
+    _, first, welded = np.unique(np.round(weights @ reference, 3), axis=0, return_index=True, return_inverse=True)
     joined = welded.reshape(-1)[np.concatenate(faces)]
     joined = joined[(joined != np.roll(joined, 1, axis=1)).all(axis=1)]
     template = Template(weights[first], joined, np.concatenate(elements)[first])

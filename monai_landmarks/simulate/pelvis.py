@@ -19,7 +19,7 @@ from monai_landmarks.simulate.marker import draw_marker
 from monai_landmarks.simulate.projection import Projection
 from monai_landmarks.simulate.radiograph import Preset, Radiograph, View
 from monai_landmarks.simulate.shape_model import load_shape_model
-from monai_landmarks.simulate.skeleton import Texture, skeleton_attenuation
+from monai_landmarks.simulate.skeleton import Texture, skeleton_attenuation, uneven_density
 from monai_landmarks.simulate.soft_tissue import (
     MUSCLE,
     Habitus,
@@ -27,6 +27,7 @@ from monai_landmarks.simulate.soft_tissue import (
     calcifications,
     soft_tissue_attenuation,
 )
+from monai_landmarks.simulate.spine import axial_attenuation
 from monai_landmarks.simulate.texture import oriented_grain, smooth_noise
 
 RULES = (
@@ -144,12 +145,17 @@ def draw_projection(rng: np.random.Generator) -> tuple[Projection, float]:
     ), source_patient
 
 
+def draw_field(shape: tuple[int, int], rng: np.random.Generator) -> Field:
+    """The collimated field: open in a third of the images, else each side cut by at most a sixth or so."""
+    return Field.draw(shape, rng, open_share=0.35, tightest=(0.15, 0.19))
+
+
 def render(rng: np.random.Generator) -> Radiograph:
     """Draw a patient, a position, an exposure and a reader, and make the radiograph."""
     anatomy = draw_anatomy(load_shape_model(), POSE, rng)
     projection, source_patient = draw_projection(rng)
     shape, spacing = projection.shape, projection.spacing
-    field = Field.draw(shape, rng, open_share=0.35, tightest=(0.15, 0.19))
+    field = draw_field(shape, rng)
     hidden = rng.random() < SACRUM_HIDDEN
     points = locate_all(RULES, anatomy, projection)
     attenuation, body = _attenuation(projection, anatomy, hidden, rng)
@@ -181,6 +187,7 @@ def _attenuation(
     texture = Texture(oriented_grain(shape, 1.9 / projection.spacing, rng), smooth_noise(shape, 7.0, rng))
     soft, body = soft_tissue_attenuation(projection, anatomy, Habitus.draw(rng), rng)
     bones = skeleton_attenuation(projection, anatomy, texture, rng)
+    bones = uneven_density(shape, rng) * (bones + axial_attenuation(projection, anatomy.pelvis, texture, rng))
     cover = anatomy.pelvis.nodes[[1412, 1847]].mean(axis=0) if hidden else None
     gas = bowel_gas(projection, anatomy, rng, cover)
     total = soft + bones + calcifications(projection, anatomy, rng) - MUSCLE * np.minimum(gas, 0.6 * body)
@@ -199,12 +206,8 @@ def read(
     Landmarks in neither are unlabelled: the sacrococcygeal junction where bowel hides it, and a few slips.
     """
     absent = tuple(name for name, point in points.items() if not _visible(point, shape, field))
-    left_out = {name for name in points if rng.random() < LEFT_OUT} | (
-        {"sacrococcygeal_junction"} if hidden else set()
-    )
-    return {
-        name: point for name, point in points.items() if name not in absent and name not in left_out
-    }, absent
+    left_out = {name for name in points if rng.random() < LEFT_OUT} | ({"sacrococcygeal_junction"} if hidden else set())
+    return {name: point for name, point in points.items() if name not in absent and name not in left_out}, absent
 
 
 def _visible(point: np.ndarray, shape: tuple[int, int], field: Field) -> bool:

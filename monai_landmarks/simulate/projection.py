@@ -31,9 +31,7 @@ class Projection:
         """Pixels (..., 2) as (row, column), pixel centres at integers, of points (..., 3) in mm."""
         offset = points - self.source
         scale = self.source_detector / (offset[..., 1] * self.spacing)
-        return np.stack(
-            [self.centre[0] - offset[..., 2] * scale, self.centre[1] + offset[..., 0] * scale], axis=-1
-        )
+        return np.stack([self.centre[0] - offset[..., 2] * scale, self.centre[1] + offset[..., 0] * scale], axis=-1)
 
     def plane_coordinates(self, depth: float, step: int = 1) -> tuple[np.ndarray, np.ndarray]:
         """Where the pixels' rays cross the plane y = depth: x (1, columns) and z (rows, 1) in mm.
@@ -61,8 +59,21 @@ class Projection:
         """
         pixels = self.project(surface.vertices)
         distance = np.linalg.norm(surface.vertices - self.source, axis=1)
-        spans = _spans(pixels[surface.faces], distance[surface.faces] - distance.mean(), self.shape)
-        return _accumulate(*spans, self.shape)
+        window = self.window(surface)
+        corner = np.array([window[0].start, window[1].start])
+        size = (window[0].stop - window[0].start, window[1].stop - window[1].start)
+        spans = _spans((pixels - corner)[surface.faces], distance[surface.faces] - distance.mean(), size)
+        lengths = np.zeros(self.shape, dtype=np.float32)
+        lengths[window] = _accumulate(*spans, size)
+        return lengths
+
+    def window(self, surface: Surface, margin: int = 0) -> tuple[slice, slice]:
+        """Rows and columns of the image that hold a surface's projection, and `margin` pixels more on every side."""
+        pixels = self.project(surface.vertices)
+        limits = np.array(self.shape)
+        first = np.clip(np.floor(pixels.min(axis=0)).astype(int) - margin, 0, limits)
+        last = np.clip(np.ceil(pixels.max(axis=0)).astype(int) + 1 + margin, first, limits)
+        return slice(int(first[0]), int(last[0])), slice(int(first[1]), int(last[1]))
 
 
 def _spans(
@@ -87,9 +98,7 @@ def _spans(
     sign = np.sign(area)
 
     order = np.argsort(corners[..., 0], axis=1, kind="stable")
-    top, middle, bottom = (
-        np.take_along_axis(corners, order[:, k, None, None], axis=1)[:, 0] for k in range(3)
-    )
+    top, middle, bottom = (np.take_along_axis(corners, order[:, k, None, None], axis=1)[:, 0] for k in range(3))
     first = np.clip(np.ceil(top[:, 0]), 0, shape[0]).astype(np.int64)
     count = np.maximum(np.clip(np.ceil(bottom[:, 0]), 0, shape[0]).astype(np.int64) - first, 0)
     face = np.repeat(np.arange(len(corners)), count)
@@ -125,9 +134,7 @@ def _accumulate(
     width = shape[1] + 1
     where = np.concatenate([row * width + start, row * width + end])
     constant, linear = (
-        np.bincount(where, np.concatenate([w, -w]), minlength=shape[0] * width)
-        .reshape(shape[0], width)
-        .cumsum(axis=1)
+        np.bincount(where, np.concatenate([w, -w]), minlength=shape[0] * width).reshape(shape[0], width).cumsum(axis=1)
         for w in (value, slope)
     )
     return (constant + linear * np.arange(width))[:, :-1].astype(np.float32)

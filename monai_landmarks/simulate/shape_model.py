@@ -77,9 +77,7 @@ class ShapeModel:
 
     def nodes(self, bone: str, coefficients: np.ndarray) -> np.ndarray:
         """Node positions (nodes, 3) of a bone. einsum, not matmul: see `mesh.move`."""
-        return self.mean[bone] + np.einsum(
-            "nam,m->na", self.modes[bone], coefficients * np.sqrt(self.variances)
-        )
+        return self.mean[bone] + np.einsum("nam,m->na", self.modes[bone], coefficients * np.sqrt(self.variances))
 
 
 def package_folder() -> Path:
@@ -107,9 +105,7 @@ def load_shape_model(bones: tuple[str, ...] = ("pelvis", "femur")) -> ShapeModel
             content = ArrayUnpickler(stream).load()
         return _assemble(folder / "atlas_meshes", content, bones)
     except (OSError, KeyError, ValueError, pickle.UnpicklingError) as error:
-        raise ConfigError(
-            f"the shape model cannot be used: {error}; install musculoskeletal-models 0.2.4"
-        ) from None
+        raise ConfigError(f"the shape model cannot be used: {error}; install musculoskeletal-models 0.2.4") from None
 
 
 def _assemble(meshes: Path, content: dict[str, Any], bones: tuple[str, ...]) -> ShapeModel:
@@ -135,10 +131,7 @@ def _template(path: Path, reference: np.ndarray, steps: int) -> Template:
     for key, value in document["elements"].items():
         name = value if isinstance(value, str) else value[1]
         kinds[int(key)] = name.split()[-1]
-    same = {
-        _local(key): [_local(part) for part in value.split()]
-        for key, value in document["connectivity"].items()
-    }
+    same = {_local(key): [_local(part) for part in value.split()] for key, value in document["connectivity"].items()}
     number: dict[tuple[int, int], int] = {}
     count = 0
     for local in sorted(same):
@@ -147,9 +140,7 @@ def _template(path: Path, reference: np.ndarray, steps: int) -> Template:
             count += 1
     if count != len(reference):
         raise ValueError(f"{path.name} has {count} nodes, expected {len(reference)}")
-    connectivity = {
-        element: [number[e, p] for e, p in sorted(number) if e == element] for element in sorted(kinds)
-    }
+    connectivity = {element: [number[e, p] for e, p in sorted(number) if e == element] for element in sorted(kinds)}
     return tessellate({element: kinds[element] for element in sorted(kinds)}, connectivity, reference, steps)
 
 

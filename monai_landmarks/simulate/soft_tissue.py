@@ -34,9 +34,7 @@ class Habitus:
         return cls(size, fat, float(np.clip(rng.normal(16, 10), -3, 34)))
 
 
-def _superellipse(
-    x: np.ndarray, half_width: np.ndarray, half_depth: np.ndarray, exponent: float
-) -> np.ndarray:
+def _superellipse(x: np.ndarray, half_width: np.ndarray, half_depth: np.ndarray, exponent: float) -> np.ndarray:
     """Thickness along the beam of a superelliptic cylinder at distance x from its axis."""
     inside = np.clip(1 - np.abs(x / np.maximum(half_width, 1.0)) ** exponent, 0, 1)
     thickness: np.ndarray = 2 * np.maximum(half_depth, 0) * inside ** (1 / exponent)
@@ -46,9 +44,7 @@ def _superellipse(
 def _trunk(x: np.ndarray, z: np.ndarray, habitus: Habitus, inset: float) -> np.ndarray:
     """Thickness of trunk and thighs, `inset` mm under the skin."""
     scale = habitus.scale
-    width = (
-        scale * (178 - 14 * np.exp(-(((z - 150) / 65) ** 2)) + 5 * np.exp(-(((z + 10) / 45) ** 2))) - inset
-    )
+    width = scale * (178 - 14 * np.exp(-(((z - 150) / 65) ** 2)) + 5 * np.exp(-(((z + 10) / 45) ** 2))) - inset
     depth = scale * (106 + 9 * np.exp(-(((z - 10) / 70) ** 2))) - 0.8 * inset
     trunk = _superellipse(x, width, depth, 2.5)
     thigh_width = scale * (92 + 0.05 * np.clip(z + 60, -120, 60)) - inset
@@ -89,9 +85,7 @@ def _folds(x: np.ndarray, z: np.ndarray, habitus: Habitus, rng: np.random.Genera
     for side in (-1, 1):
         sag = -58 + rng.normal(0, 8) - 16 * np.exp(-(((x - side * 80) / 50) ** 2))
         distance = z - sag
-        bulge = np.where(
-            distance > 0, np.sqrt(np.clip(distance, 0, 30)) * np.exp(-np.clip(distance, 0, None) / 40), 0
-        )
+        bulge = np.where(distance > 0, np.sqrt(np.clip(distance, 0, 30)) * np.exp(-np.clip(distance, 0, None) / 40), 0)
         extra += rng.uniform(0.6, 1.8) * bulge * np.exp(-(((x - side * 85) / 55) ** 2))
     apron = max(0.0, habitus.scale - 1.02) * 130
     line = 10 + rng.normal(0, 12) + 0.0024 * x**2
@@ -100,9 +94,7 @@ def _folds(x: np.ndarray, z: np.ndarray, habitus: Habitus, rng: np.random.Genera
     return FAT * extra
 
 
-def _organs(
-    x: np.ndarray, z: np.ndarray, anatomy: Anatomy, middle: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
+def _organs(x: np.ndarray, z: np.ndarray, anatomy: Anatomy, middle: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """What bladder and psoas muscles add over fat, and the soft tissue below the symphysis."""
     filling = rng.uniform(0.6, 1.3)
     bladder = np.clip(1 - (x / (40 * filling)) ** 2 - ((z - 38) / (26 * filling)) ** 2, 0, None)
@@ -111,9 +103,7 @@ def _organs(
         sign = 1 if side == "left" else -1
         fraction = np.clip((z - head[2]) / 150, 0, 1)
         axis = sign * ((1 - fraction) * abs(head[0] - middle[0]) * 0.92 + fraction * 36)
-        extra += (
-            16 * np.sqrt(np.clip(1 - ((x - axis) / (15 + 8 * fraction)) ** 2, 0, None)) * (z > head[2] - 20)
-        )
+        extra += 16 * np.sqrt(np.clip(1 - ((x - axis) / (15 + 8 * fraction)) ** 2, 0, None)) * (z > head[2] - 20)
     extra = ndimage.gaussian_filter((MUSCLE - FAT) * extra, 1.5)
     genital = rng.uniform(0, 30) * np.exp(-((x / 24) ** 2) - ((z + 55) / 32) ** 2)
     return extra + MUSCLE * genital
@@ -164,9 +154,7 @@ def _loops(rng: np.random.Generator) -> list[tuple[float, float]]:
         (30.0, 160.0),
     ]
     chosen = rng.random(len(anchors)) < rng.uniform(0.25, 0.85)
-    return [
-        (ax + rng.normal(0, 14), az + rng.normal(0, 14)) for (ax, az), take in zip(anchors, chosen) if take
-    ]
+    return [(ax + rng.normal(0, 14), az + rng.normal(0, 14)) for (ax, az), take in zip(anchors, chosen) if take]
 
 
 def _chain(start: tuple[float, float], rng: np.random.Generator) -> list[tuple[float, float, float]]:

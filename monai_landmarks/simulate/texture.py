@@ -24,9 +24,7 @@ def _interpolation(size: int, coarse: int) -> sparse.csr_matrix:
     )
     rows = np.tile(np.arange(size), 4)
     columns = np.concatenate([np.clip(first + k - 1, 0, coarse - 1) for k in range(4)])
-    return sparse.csr_matrix(
-        (np.concatenate(weights).astype(np.float32), (rows, columns)), shape=(size, coarse)
-    )
+    return sparse.csr_matrix((np.concatenate(weights).astype(np.float32), (rows, columns)), shape=(size, coarse))
 
 
 def upsample(coarse: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -50,9 +48,7 @@ def wide_blur(image: np.ndarray, sigma: float) -> np.ndarray:
         blurred: np.ndarray = ndimage.gaussian_filter(image, sigma, mode="nearest")
         return blurred
     rows, columns = (-(-length // step) for length in image.shape)
-    padded = np.pad(
-        image, ((0, rows * step - image.shape[0]), (0, columns * step - image.shape[1])), mode="edge"
-    )
+    padded = np.pad(image, ((0, rows * step - image.shape[0]), (0, columns * step - image.shape[1])), mode="edge")
     reduced = padded.reshape(rows, step, columns, step).mean(axis=(1, 3))
     blurred = upsample(ndimage.gaussian_filter(reduced, sigma / step, mode="nearest"), padded.shape)
     return blurred[: image.shape[0], : image.shape[1]]

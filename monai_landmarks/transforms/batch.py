@@ -44,9 +44,7 @@ class PrepareLandmarkBatch(PrepareBatch):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The image (B, 1, rows, columns) and the targets."""
         batch: dict[str, Any] = {
-            key: _plain(value).to(device=device, non_blocking=non_blocking)
-            if isinstance(value, Tensor)
-            else value
+            key: _plain(value).to(device=device, non_blocking=non_blocking) if isinstance(value, Tensor) else value
             for key, value in batchdata.items()
         }
         for transform in self.transforms:

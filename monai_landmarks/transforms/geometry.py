@@ -112,9 +112,7 @@ def move_points(points: Tensor, matrix: Tensor) -> Tensor:
     """Points (..., K, 2) through a 4x4 matrix; NaN stays NaN."""
     flat = torch.as_tensor(points, dtype=torch.float64).reshape(1, -1, 2)
     moved = ApplyTransformToPoints(affine=matrix, invert_affine=False, dtype=torch.float64)(flat)
-    return torch.as_tensor(moved.as_tensor() if isinstance(moved, MetaTensor) else moved).reshape(
-        points.shape
-    )
+    return torch.as_tensor(moved.as_tensor() if isinstance(moved, MetaTensor) else moved).reshape(points.shape)
 
 
 class PointsFollowImaged(MapTransform):
@@ -129,9 +127,7 @@ class PointsFollowImaged(MapTransform):
         output_key: where the points of the transformed image go, float32 (K, 2); the originals stay.
     """
 
-    def __init__(
-        self, keys: KeysCollection, image_key: str = "image", output_key: str = "network_points"
-    ) -> None:
+    def __init__(self, keys: KeysCollection, image_key: str = "image", output_key: str = "network_points") -> None:
         super().__init__(keys)
         self.image_key = image_key
         self.output_key = output_key

@@ -38,9 +38,7 @@ class LoadRadiographd(MapTransform):
             RuntimeError.
     """
 
-    def __init__(
-        self, keys: KeysCollection = "image", allow_missing_keys: bool = False, voi: bool = False
-    ) -> None:
+    def __init__(self, keys: KeysCollection = "image", allow_missing_keys: bool = False, voi: bool = False) -> None:
         super().__init__(keys, allow_missing_keys)
         self.voi = voi
 
@@ -56,7 +54,7 @@ class LoadRadiographd(MapTransform):
             radiograph = read_radiograph(path, voi=self.voi, **settings)
             meta = meta_of(radiograph) | {"filename_or_obj": path}
             item[key] = MetaTensor(torch.from_numpy(radiograph.pixels), meta=meta)
-            item["spacing"] = torch.from_numpy(meta["spacing"])
+            item["spacing"] = torch.tensor(meta["spacing"], dtype=torch.float64)
             item["spacing_plane"] = radiograph.spacing.plane
             item["size"] = torch.as_tensor(radiograph.pixels.shape[1:])
         return item

@@ -54,9 +54,7 @@ class CollectTruthd(MapTransform):
         geometry_key: what `NoteGeometryd` left.
     """
 
-    def __init__(
-        self, keys: KeysCollection, output_key: str = "label", geometry_key: str = "to_original"
-    ) -> None:
+    def __init__(self, keys: KeysCollection, output_key: str = "label", geometry_key: str = "to_original") -> None:
         super().__init__(keys)
         self.output_key = output_key
         self.geometry_key = geometry_key

@@ -135,9 +135,7 @@ class ScheduledRegionsd(MapTransform):
         """Add the regions to the dictionary."""
         item = dict(data)
         rows, columns = item[self.image_key].shape[-2:]
-        item[self.region_key] = self.regions(
-            squeeze_points(_plain(item[self.first_key(item)])), (rows, columns)
-        )
+        item[self.region_key] = self.regions(squeeze_points(_plain(item[self.first_key(item)])), (rows, columns))
         return item
 
 

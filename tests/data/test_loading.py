@@ -19,9 +19,7 @@ def build(workers, seed=0, cached=True):
     data = CacheDataset(items, Compose([Number()]), progress=False) if cached else [Number()(item) for item in items]
     dataset = SeededDataset(data, Compose([RandGaussianNoised("image", prob=1.0), ToTensord("image")]), seed=seed)
     sampler = EpochSampler(dataset, seed=seed)
-    loader = DataLoader(
-        dataset, batch_size=3, sampler=sampler, num_workers=workers, persistent_workers=workers > 0
-    )
+    loader = DataLoader(dataset, batch_size=3, sampler=sampler, num_workers=workers, persistent_workers=workers > 0)
     return loader, sampler
 
 

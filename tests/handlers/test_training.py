@@ -27,7 +27,7 @@ def engine_of(step=lambda engine, batch: None):
 class Evaluator:
     """Only what EarlyStopping reads."""
 
-    class state:  # noqa: N801
+    class state:
         best_metric_epoch = -1
 
 

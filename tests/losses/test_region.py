@@ -8,14 +8,14 @@ from monai_landmarks.losses.region import RegionBCE, SpatialCrossEntropy
 from monai_landmarks.transforms.shapes import Diamond, point_regions
 
 
-@pytest.fixture()
+@pytest.fixture
 def target():
     points = torch.tensor([[[5.0, 5.0], [9.0, 3.0], [float("nan")] * 2, [-4.0, 2.0]]])
     state = torch.tensor([[State.PRESENT, State.UNLABELLED, State.ABSENT, State.PRESENT]])
     return {"region": point_regions(points, (16, 12), 2, Diamond()), "state": state}
 
 
-@pytest.fixture()
+@pytest.fixture
 def logits():
     torch.manual_seed(0)
     return torch.randn(1, 4, 16, 12, requires_grad=True)

@@ -140,9 +140,7 @@ def test_through_the_ignite_handler() -> None:
 
 
 def _dataset(tmp_path: Path, n: int) -> LandmarkDataset:
-    scheme = Scheme(
-        name="three", landmarks=tuple(Landmark(name=n) for n in "abc"), groups={"ends": ("a", "c")}
-    )
+    scheme = Scheme(name="three", landmarks=tuple(Landmark(name=n) for n in "abc"), groups={"ends": ("a", "c")})
     cases = [
         Case(id=f"case{i}", image=f"{i}.dcm", patient=f"P{i // 2}", annotations=[Annotation(reader="r")])
         for i in range(n)

@@ -64,9 +64,7 @@ def test_against_numpy_on_random_errors() -> None:
     assert points.mean_of_image_means(errors) == pytest.approx(np.nanmean(np.nanmean(errors, axis=1)))
 
 
-@pytest.mark.parametrize(
-    "name", ["mre", "rmse", "sd", "median", "maximum", "rmse_published", "mean_of_image_means"]
-)
+@pytest.mark.parametrize("name", ["mre", "rmse", "sd", "median", "maximum", "rmse_published", "mean_of_image_means"])
 def test_nothing_known_is_nan_without_a_warning(name: str) -> None:
     assert math.isnan(getattr(points, name)(NOTHING))
     assert math.isnan(getattr(points, name)(np.empty((0, 3))))

@@ -29,9 +29,7 @@ def assert_same(found: Results, wanted: Results) -> None:
 
 def test_errors_by_hand(hand_made: Results) -> None:
     np.testing.assert_array_equal(hand_made.errors_px(), [[5, NAN, 0], [10, 0, NAN], [NAN, 8, NAN]])
-    np.testing.assert_allclose(
-        hand_made.errors_mm(), [[2.5, NAN, 0], [math.hypot(0.6, 1.6), 0, NAN], [NAN, NAN, NAN]]
-    )
+    np.testing.assert_allclose(hand_made.errors_mm(), [[2.5, NAN, 0], [math.hypot(0.6, 1.6), 0, NAN], [NAN, NAN, NAN]])
     np.testing.assert_allclose(hand_made.errors_network_px(), [[2.5, NAN, 0], [5, 0, NAN], [NAN, 2, NAN]])
 
 
@@ -109,9 +107,7 @@ def _rewrite(path: Path, old: str, new: str) -> None:
     ],
     ids=["column", "number", "state", "order"],
 )
-def test_broken_csv_is_explained(
-    hand_made: Results, tmp_path: Path, old: str, new: str, message: str
-) -> None:
+def test_broken_csv_is_explained(hand_made: Results, tmp_path: Path, old: str, new: str, message: str) -> None:
     path = tmp_path / "cases.csv"
     hand_made.write_csv(path)
     _rewrite(path, old, new)

@@ -130,9 +130,7 @@ def test_order_of_images_does_not_matter(random_results: Callable[..., Results])
 def test_seed_fixes_the_intervals(random_results: Callable[..., Results]) -> None:
     results = random_results()
     assert summarise(results, "test", seed=4) == summarise(results, "test", seed=4)
-    assert (
-        summarise(results, "test", seed=4)["px"]["ci95"] != summarise(results, "test", seed=5)["px"]["ci95"]
-    )
+    assert summarise(results, "test", seed=4)["px"]["ci95"] != summarise(results, "test", seed=5)["px"]["ci95"]
 
 
 def test_thresholds_are_the_callers(random_results: Callable[..., Results]) -> None:
@@ -172,9 +170,7 @@ def test_schema(
     random_results: Callable[..., Results],
     tmp_path: Path,
 ) -> None:
-    results = {"random": random_results(), "hand_made": hand_made, "empty": random_results(n=0)}.get(
-        kind, hand_made
-    )
+    results = {"random": random_results(), "hand_made": hand_made, "empty": random_results(n=0)}.get(kind, hand_made)
     if kind == "no_spacing":
         results = dataclasses.replace(results, spacing=np.full((3, 2), NAN))
     if kind == "unpredicted":

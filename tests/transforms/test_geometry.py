@@ -41,7 +41,9 @@ TRANSFORMS = {
             PadToAspectd("image", (256, 256)),
             Resized("image", spatial_size=(256, 256), mode="bilinear", anti_aliasing=True),
             RandMirrord("image", mirror=[0], prob=1.0),
-            RandAffined("image", prob=1.0, rotate_range=0.14, scale_range=0.08, translate_range=9, padding_mode="zeros"),
+            RandAffined(
+                "image", prob=1.0, rotate_range=0.14, scale_range=0.08, translate_range=9, padding_mode="zeros"
+            ),
         ]
     ),
 }

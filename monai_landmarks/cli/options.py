@@ -1,0 +1,40 @@
+"""What several verbs do with their options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from monai_landmarks.errors import ConfigError
+
+if TYPE_CHECKING:
+    from monai_landmarks.data.dataset import LandmarkDataset
+
+
+def numbers(text: str, option: str) -> tuple[float, float]:
+    """One number, or two with a comma between them: (row, column)."""
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        values = []
+    if len(values) not in (1, 2):
+        raise ConfigError(f"{option}: {text!r} must be one number, or two with a comma: rows,columns")
+    return values[0], values[-1]
+
+
+def refuse_overwriting(path: Path, force: bool) -> None:
+    """Stop before any work if a file is there already."""
+    if path.exists() and not force:
+        raise ConfigError(f"{path} exists already; name another file or add --force")
+
+
+def splits_line(dataset: LandmarkDataset) -> str:
+    """Cases and patients of every split that has some."""
+    from monai_landmarks.data.dataset import SPLITS
+
+    texts = []
+    for split, name in [(split, split) for split in SPLITS] + [(None, "no split")]:
+        patients = [case.patient_key for case in dataset.cases if case.split == split]
+        if patients:
+            texts.append(f"{name} {len(patients)} ({len(set(patients))} patients)")
+    return ", ".join(texts)
