@@ -60,7 +60,7 @@ class StepSchedule:
 class GeometricSchedule:
     """Radius that shrinks by a constant factor each epoch, from `start` to `stop` in `epochs` epochs, then stays.
 
-    Every halving of the region takes equally long, so that the fine stages, where the error is decided, get their share.
+    Every halving of the region takes equally long, so the fine stages, where the error is decided, get their share.
 
     Args:
         start: first radius, in pixels at a longer side of 512.

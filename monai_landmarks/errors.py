@@ -26,5 +26,14 @@ class DatasetError(LandmarksError):
         super().__init__(f"{path}: {count}\n" + "\n".join(f"  - {fault}" for fault in self.faults))
 
 
+def find_cause(error: BaseException | None) -> LandmarksError | None:
+    """The error of ours inside what MONAI's Compose, loaders and configs wrap around it; None where there is none."""
+    while error is not None:
+        if isinstance(error, LandmarksError):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
 class ConfigError(LandmarksError):
     """A setting or a combination of settings that cannot work."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -26,8 +27,8 @@ def list_bundles() -> None:
 
 
 def copy(
-    name: str = typer.Argument(help="The bundle's name, such as label_augmentation."),
-    destination: Path = typer.Argument(None, help="New folder; ./NAME by default."),
+    name: Annotated[str, typer.Argument(help="The bundle's name, such as label_augmentation.")],
+    destination: Annotated[Path | None, typer.Argument(help="New folder; ./NAME by default.")] = None,
 ) -> None:
     """Copy a bundle to a folder of your own, where it trains and keeps its model."""
     target = copy_bundle(name, destination or Path(name))

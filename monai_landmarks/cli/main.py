@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from monai_landmarks import __version__
-from monai_landmarks.errors import LandmarksError
+from monai_landmarks.errors import find_cause
 
+DEBUG_VARIABLE = "MONAI_LANDMARKS_DEBUG"
 VERBS = ("simulate", "import_", "split", "check", "bundles", "predict", "report", "demo")
 
 
@@ -39,8 +42,12 @@ def main() -> None:
     """Entry point: run a verb; a user's error ends with its message and exit status 2, never with a traceback."""
     try:
         build_app()()
-    except LandmarksError as error:
-        Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {error}", markup=True, highlight=False)
-        sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        if os.environ.get(DEBUG_VARIABLE):
+            raise
+        ours = find_cause(error)
+        text = str(ours) if ours else f"unexpected {type(error).__name__}: {error}; {DEBUG_VARIABLE}=1 shows where"
+        Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {escape(text)}", highlight=False)
+        sys.exit(2 if ours else 3)

@@ -2,43 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sized
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from monai.data import DistributedSampler
 from monai.transforms import Randomizable
 from torch.utils.data import Dataset
-
-
-class EpochSampler(DistributedSampler):
-    """Shuffles by (seed, epoch) and sends the epoch to the workers inside the index: epoch * N + sample.
-
-    MONAI's Workflow sets the epoch of a DistributedSampler at every EPOCH_STARTED; an index reaches even a persistent
-    worker, which no attribute does. Without a process group it is a plain sampler.
-
-    Args:
-        dataset: a `SeededDataset`, which takes the index apart.
-        seed: of the order.
-        shuffle: False keeps the order.
-    """
-
-    def __init__(self, dataset: Sized, seed: int = 0, shuffle: bool = True) -> None:
-        import torch.distributed as dist
-
-        ready = dist.is_available() and dist.is_initialized()
-        super().__init__(
-            dataset,
-            shuffle=shuffle,
-            seed=seed,
-            num_replicas=dist.get_world_size() if ready else 1,
-            rank=dist.get_rank() if ready else 0,
-        )
-        self.count = len(dataset)
-
-    def __iter__(self) -> Iterator[int]:
-        """Indices of this epoch."""
-        return iter([self.epoch * self.count + index for index in super().__iter__()])
 
 
 class SeededDataset(Dataset):
@@ -66,3 +36,33 @@ class SeededDataset(Dataset):
             entropy = np.random.SeedSequence((self.seed, epoch, sample)).generate_state(1)[0]
             self.transform.set_random_state(seed=int(entropy))
         return self.transform(self.data[sample])
+
+
+class EpochSampler(DistributedSampler):
+    """Shuffles by (seed, epoch) and sends the epoch to the workers inside the index: epoch * N + sample.
+
+    MONAI's Workflow sets the epoch of a DistributedSampler at every EPOCH_STARTED; an index reaches even a persistent
+    worker, which no attribute does. Without a process group it is a plain sampler.
+
+    Args:
+        dataset: a `SeededDataset`, which takes the index apart.
+        seed: of the order.
+        shuffle: False keeps the order.
+    """
+
+    def __init__(self, dataset: SeededDataset, seed: int = 0, shuffle: bool = True) -> None:
+        import torch.distributed as dist
+
+        ready = dist.is_available() and dist.is_initialized()
+        super().__init__(
+            dataset,
+            shuffle=shuffle,
+            seed=seed,
+            num_replicas=dist.get_world_size() if ready else 1,
+            rank=dist.get_rank() if ready else 0,
+        )
+        self.count = len(dataset)
+
+    def __iter__(self) -> Iterator[int]:
+        """Indices of this epoch."""
+        return iter([self.epoch * self.count + index for index in super().__iter__()])

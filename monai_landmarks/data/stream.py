@@ -11,7 +11,7 @@ from monai.data import MetaTensor
 from torch.utils.data import IterableDataset
 
 from monai_landmarks.data.discover import discover
-from monai_landmarks.errors import LandmarksError, ReadError, UnsupportedObjectError
+from monai_landmarks.errors import LandmarksError, ReadError, UnsupportedObjectError, find_cause
 
 # Header field in the image's meta for each entry of a bundle's scope.
 SCOPE_FIELDS = ("modality", "body_part", "view")
@@ -84,8 +84,8 @@ class RadiographStream(IterableDataset):
                 loaded = self.transform(item)
                 check_scope(_meta(loaded["image"]), self.scope)
             except Exception as error:
-                reason = _landmarks_error(error)
-                if reason is None:
+                reason = find_cause(error)
+                if not isinstance(reason, (ReadError, ScopeError)):
                     raise
                 target = self.skipped if isinstance(reason, UnsupportedObjectError) else self.failed
                 target.append((path, str(reason)))
@@ -102,15 +102,6 @@ class RadiographStream(IterableDataset):
 
 def _meta(image: Any) -> Mapping[str, Any]:
     return image.meta if isinstance(image, MetaTensor) else {}
-
-
-def _landmarks_error(error: BaseException | None) -> ReadError | ScopeError | None:
-    """The error of ours inside what MONAI's Compose wraps around it."""
-    while error is not None:
-        if isinstance(error, (ReadError, ScopeError)):
-            return error
-        error = error.__cause__ or error.__context__
-    return None
 
 
 def numbered(items: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from ignite.engine import Engine, Events
+from ignite.engine import Events
 from monai.engines import Evaluator
+from monai.engines.workflow import Workflow
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -35,8 +36,8 @@ class RunState:
     """Everything a run consists of: saved after each epoch, put back by a resume.
 
     `checkpoint.pt` holds the last completed epoch and is replaced atomically, so a kill at any moment leaves a whole
-    file. `model.pt` holds the best network's state dict alone. MONAI's CheckpointSaver does neither: it writes in place,
-    and forgets the best score on a resume.
+    file. `model.pt` holds the best network's state dict alone. MONAI's CheckpointSaver does neither: it writes in
+    place, and forgets the best score on a resume.
 
     Args:
         directory: where both files go.
@@ -66,7 +67,7 @@ class RunState:
         """The checkpoint file."""
         return self.directory / CHECKPOINT
 
-    def save(self, engine: Engine) -> None:
+    def save(self, engine: Workflow) -> None:
         """Save the best weights if this epoch's are, then the whole state."""
         if self.evaluator.state.best_metric_epoch == engine.state.epoch:
             save_atomically(self.network.state_dict(), self.directory / MODEL)
@@ -81,7 +82,7 @@ class RunState:
         }
         save_atomically(state, self.path)
 
-    def restore(self, engine: Engine) -> None:
+    def restore(self, engine: Workflow) -> None:
         """Put the last completed epoch back.
 
         Raises:
@@ -119,11 +120,11 @@ class ResumeHandler:
         self.state = state
         self.resume = resume
 
-    def attach(self, engine: Engine) -> None:
+    def attach(self, engine: Workflow) -> None:
         """Register on a trainer."""
         engine.add_event_handler(Events.STARTED, self.started)
 
-    def started(self, engine: Engine) -> None:
+    def started(self, engine: Workflow) -> None:
         """Restore where there is something to restore."""
         if self.resume and self.state.path.is_file():
             self.state.restore(engine)
@@ -140,11 +141,11 @@ class SaveHandler:
     def __init__(self, state: RunState) -> None:
         self.state = state
 
-    def attach(self, engine: Engine) -> None:
+    def attach(self, engine: Workflow) -> None:
         """Register on a trainer."""
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.epoch_completed)
 
-    def epoch_completed(self, engine: Engine) -> None:
+    def epoch_completed(self, engine: Workflow) -> None:
         """Save, on the first rank alone."""
         if engine.state.rank == 0:
             self.state.save(engine)

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ignite.engine import Engine, Events
+import torch.distributed as dist
+from ignite.engine import Events
+from monai.engines.workflow import Workflow
 from rich.console import Console
 
 from monai_landmarks.data.dataset import LandmarkDataset
@@ -51,18 +53,19 @@ class EvaluationWriter:
         self.planes: dict[int, str] = {}
         self.summary: dict[str, Any] = {}
 
-    def attach(self, engine: Engine) -> None:
+    def attach(self, engine: Workflow) -> None:
         """Register on an evaluator."""
         engine.add_event_handler(Events.ITERATION_COMPLETED, self.iteration_completed)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.epoch_completed)
 
-    def iteration_completed(self, engine: Engine) -> None:
+    def iteration_completed(self, engine: Workflow) -> None:
         """Note the plane each case's spacing holds in."""
         for item in engine.state.batch:
             self.planes[int(item["index"])] = str(item["spacing_plane"])
 
-    def epoch_completed(self, engine: Engine) -> None:
+    def epoch_completed(self, engine: Workflow) -> None:
         """Write and print."""
+        self.gather_planes()
         if engine.state.rank != 0:
             return
         results = self.results()
@@ -72,6 +75,13 @@ class EvaluationWriter:
         console = Console()
         console.print(rich_table({self.title: self.summary}, title=f"{self.split}: {len(results.case_ids)} images"))
         console.print(f"{self.directory / 'metrics.json'}, {self.directory / 'cases.csv'}", soft_wrap=True)
+
+    def gather_planes(self) -> None:
+        """Share what each rank has seen."""
+        if dist.is_available() and dist.is_initialized():
+            seen: list[dict[int, str]] = [{} for _ in range(dist.get_world_size())]
+            dist.all_gather_object(seen, self.planes)
+            self.planes = {number: plane for planes in seen for number, plane in planes.items()}
 
     def results(self) -> Results:
         """Every point of the split."""

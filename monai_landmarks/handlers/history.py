@@ -9,8 +9,9 @@ import time
 from pathlib import Path
 from typing import Any, Protocol
 
-from ignite.engine import Engine, Events
+from ignite.engine import Events
 from monai.engines import Evaluator
+from monai.engines.workflow import Workflow
 from monai.utils import CommonKeys
 from torch.optim import Optimizer
 
@@ -45,28 +46,28 @@ class HistoryHandler:
         self._losses: list[float] = []
         self._began = 0.0
 
-    def attach(self, engine: Engine) -> None:
+    def attach(self, engine: Workflow) -> None:
         """Register on a trainer, after validation and before tracking and checkpoint."""
         engine.add_event_handler(Events.STARTED, self.started)
         engine.add_event_handler(Events.EPOCH_STARTED, self.epoch_started)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self.iteration_completed)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.epoch_completed)
 
-    def started(self, engine: Engine) -> None:
+    def started(self, engine: Workflow) -> None:
         """Take up the rows of a resumed run's completed epochs."""
         rows = read_history(self.path) if self.path.is_file() else []
         self.rows = [row for row in rows if row["epoch"] <= engine.state.epoch]
 
-    def epoch_started(self, engine: Engine) -> None:
+    def epoch_started(self, engine: Workflow) -> None:
         """Start the clock."""
         self._losses = []
         self._began = time.perf_counter()
 
-    def iteration_completed(self, engine: Engine) -> None:
+    def iteration_completed(self, engine: Workflow) -> None:
         """Collect the loss."""
         self._losses.append(float(engine.state.output[CommonKeys.LOSS].detach()))
 
-    def epoch_completed(self, engine: Engine) -> None:
+    def epoch_completed(self, engine: Workflow) -> None:
         """Write the row and say it."""
         state = self.evaluator.state
         validated = state.epoch == engine.state.epoch and state.key_metric_name in state.metrics

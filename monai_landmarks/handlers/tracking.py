@@ -39,9 +39,9 @@ def environment() -> dict[str, str]:
 class ExperimentTracker(MLFlowHandler):
     """MONAI's MLFlowHandler with a run that is really this training's.
 
-    The run's id is kept in `directory`/mlflow_run.json: a resume continues that run and no other, an evaluation adds its
-    numbers to it. Ends as FINISHED, or FAILED when the engine raises. Parent's behaviours put right: it continues the
-    latest unfinished run of the same name, leaves runs RUNNING, and marks a crash as nothing.
+    The run's id is kept in `directory`/mlflow_run.json: a resume continues that run and no other, an evaluation adds
+    its numbers to it. Ends as FINISHED, or FAILED when the engine raises. Parent's behaviours put right: it continues
+    the latest unfinished run of the same name, leaves runs RUNNING, and marks a crash as nothing.
 
     Args:
         directory: where the run's id is kept, the bundle's models folder.
@@ -56,6 +56,11 @@ class ExperimentTracker(MLFlowHandler):
         resume: continue the run in mlflow_run.json.
         prefix: put before every metric's name.
     """
+
+    # The parent starts them as None and fills them in `start`.
+    experiment: Any
+    cur_run: Any
+    experiment_param: Any
 
     def __init__(
         self,

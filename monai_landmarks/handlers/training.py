@@ -1,4 +1,4 @@
-"""Handlers of a training: curriculum, seeds, guards, early stopping. All stateless, so a resume needs nothing of them."""
+"""Handlers of a training: curriculum, seeds, guards, early stopping; all stateless, a resume needs nothing of them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from ignite.engine import Engine, Events
+from ignite.engine import Events
 from monai.engines import Evaluator
 from monai.engines.utils import IterationEvents
+from monai.engines.workflow import Workflow
 from monai.utils import CommonKeys
 from torch import nn
 
@@ -41,11 +42,11 @@ class CurriculumHandler:
     def __init__(self, transforms: Iterable[Any]) -> None:
         self.scheduled = [transform for transform in transforms if isinstance(transform, Scheduled)]
 
-    def attach(self, engine: Engine) -> None:
+    def attach(self, engine: Workflow) -> None:
         """Register on a trainer."""
         engine.add_event_handler(Events.EPOCH_STARTED, self.epoch_started)
 
-    def epoch_started(self, engine: Engine) -> None:
+    def epoch_started(self, engine: Workflow) -> None:
         """Set the epoch."""
         for transform in self.scheduled:
             transform.epoch = engine.state.epoch - 1
@@ -61,11 +62,11 @@ class EpochSeedHandler:
     def __init__(self, seed: int) -> None:
         self.seed = seed
 
-    def attach(self, engine: Engine) -> None:
+    def attach(self, engine: Workflow) -> None:
         """Register on a trainer, before any handler that draws."""
         engine.add_event_handler(Events.EPOCH_STARTED, self.epoch_started)
 
-    def epoch_started(self, engine: Engine) -> None:
+    def epoch_started(self, engine: Workflow) -> None:
         """Seed."""
         torch.manual_seed(int(np.random.SeedSequence((self.seed, engine.state.epoch)).generate_state(1)[0]))
 
@@ -82,11 +83,11 @@ class GradientClipping:
         self.network = network
         self.max_norm = max_norm
 
-    def attach(self, engine: Engine) -> None:
+    def attach(self, engine: Workflow) -> None:
         """Register on a trainer."""
         engine.add_event_handler(IterationEvents.BACKWARD_COMPLETED, self.backward_completed)
 
-    def backward_completed(self, engine: Engine) -> None:
+    def backward_completed(self, engine: Workflow) -> None:
         """Clip."""
         nn.utils.clip_grad_norm_(self.network.parameters(), self.max_norm)
 
@@ -94,11 +95,11 @@ class GradientClipping:
 class FiniteLossHandler:
     """Stops a training whose loss is no number, with an error, so that the run is marked as failed."""
 
-    def attach(self, engine: Engine) -> None:
+    def attach(self, engine: Workflow) -> None:
         """Register on a trainer."""
         engine.add_event_handler(IterationEvents.LOSS_COMPLETED, self.loss_completed)
 
-    def loss_completed(self, engine: Engine) -> None:
+    def loss_completed(self, engine: Workflow) -> None:
         """Check before the gradient is taken.
 
         Raises:
@@ -126,12 +127,12 @@ class EarlyStopping:
         self.evaluator = evaluator
         self.patience = patience
 
-    def attach(self, engine: Engine) -> None:
+    def attach(self, engine: Workflow) -> None:
         """Register on a trainer, after the validation."""
         if self.patience > 0:
             engine.add_event_handler(Events.EPOCH_COMPLETED, self.epoch_completed)
 
-    def epoch_completed(self, engine: Engine) -> None:
+    def epoch_completed(self, engine: Workflow) -> None:
         """Compare and stop."""
         best = self.evaluator.state.best_metric_epoch
         if best > 0 and engine.state.epoch - best >= self.patience:

@@ -1,7 +1,7 @@
 """Losses of a network's logits against label regions.
 
 Both take logits (B, K, rows, columns) and the dictionary a batch transform fills: `region`, the regions' weights of the
-same shape, and `state`, (B, K) of `State`. A landmark has a location loss where it is present and its region is not empty
+same shape, and `state`, (B, K) of `State`. A landmark has a location loss where it is present and its region not empty
 (a point moved out of the image by an augmentation has none); an absent one trains presence; an unlabelled one nothing.
 """
 
@@ -21,7 +21,7 @@ class RegionBCE(nn.Module):
 
     Per sample and channel, w~ = w (S - n) / n multiplies the positive pixels' loss, S the number of pixels and n the
     number really labelled (cut at borders; the sum of weights for a Gaussian). The mean is over the pixels of the
-    channels that take part. Source: arXiv 2309.16066, equation 1, with w = 1 (see docs/explanation/label_augmentation.md).
+    channels that take part. Source: arXiv 2309.16066, equation 1, with w = 1 (docs/explanation/label_augmentation.md).
 
     Args:
         weight: the base weight w.

@@ -13,6 +13,7 @@ from typing import Any
 
 import monai_landmarks
 from monai_landmarks.data.dataset import LandmarkDataset
+from monai_landmarks.data.reader import read_radiograph
 from monai_landmarks.errors import ConfigError
 from monai_landmarks.scheme import Scheme
 
@@ -114,7 +115,7 @@ def describe_model(
 ) -> dict[str, Any]:
     """Write metadata.json into the models folder: the shipped one with what this model was trained for; returns it.
 
-    The number and names of the landmarks, the input size and the scope come from the data set, so one bundle serves any.
+    Number and names of the landmarks, input size and scope come from the data set, so one bundle serves any.
 
     Args:
         root: the bundle's folder.
@@ -147,14 +148,21 @@ def describe_model(
 
 
 def fit_size(dataset: LandmarkDataset, longer_side: int, multiple: int = 32) -> list[int]:
-    """Input rows and columns with the images' median aspect ratio; a square where the data set tells no sizes.
+    """Input rows and columns with the images' median aspect ratio.
 
     Args:
-        dataset: the sizes are the cases' `size` fields.
+        dataset: the sizes are the cases' `size` fields; where none has one, up to ten training images are read.
         longer_side: of the input, in pixels.
         multiple: what both sides are rounded to (the encoder halves five times).
     """
-    ratios = sorted(case.size[0] / case.size[1] for case in dataset.cases if case.size)
+    sizes = [case.size for case in dataset.cases if case.size] or _measured_sizes(dataset)
+    ratios = sorted(rows / columns for rows, columns in sizes)
     ratio = ratios[len(ratios) // 2] if ratios else 1.0
-    rows, columns = (1.0, 1 / ratio) if ratio >= 1 else (ratio, 1.0)
-    return [max(multiple, round(longer_side * side / multiple) * multiple) for side in (rows, columns)]
+    sides = (1.0, 1 / ratio) if ratio >= 1 else (ratio, 1.0)
+    return [max(multiple, round(longer_side * side / multiple) * multiple) for side in sides]
+
+
+def _measured_sizes(dataset: LandmarkDataset, count: int = 10) -> list[tuple[int, int]]:
+    cases = dataset.select("training")
+    chosen = cases[:: max(1, len(cases) // count)]
+    return [read_radiograph(dataset.root / case.image, frame=case.frame).pixels.shape[-2:] for case in chosen]

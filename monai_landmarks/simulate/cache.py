@@ -22,14 +22,15 @@ def cache_folder() -> Path:
 def cached_dataset(preset: str, count: int, seed: int) -> Path:
     """The data set file of a simulated data set; simulated now if it is not in the cache yet.
 
+    Raises:
+        ConfigError: the cache holds one of an older simulator; the message says what to delete.
+
     Args:
         preset: as for `simulate_dataset`.
         count: number of radiographs.
         seed: of the simulation.
     """
     folder = cache_folder() / f"{preset}-{count}-seed{seed}"
-    dataset = folder / "dataset.json"
-    if dataset.is_file():
-        return dataset
-    logger.info(f"Simulating {count} radiographs ({preset}, seed {seed}) into {folder}, once.")
+    if not (folder / "dataset.json").is_file():
+        logger.info(f"Simulating {count} radiographs ({preset}, seed {seed}) into {folder}, once.")
     return simulate_dataset(folder, preset=preset, count=count, seed=seed)

@@ -37,7 +37,7 @@ class PadToAspectd(MapTransform):
             short_rows = max(0, round(columns * self.size[0] / self.size[1]) - rows)
             short_columns = max(0, round(rows * self.size[1] / self.size[0]) - columns)
             widths = [(d // 2, d - d // 2) for d in (short_rows, short_columns)]
-            item[key] = Pad(to_pad=[(0, 0), *widths])(item[key])
+            item[key] = Pad(to_pad=[(0, 0), *widths])(item[key])  # type: ignore[arg-type]
         return item
 
 

@@ -1,6 +1,6 @@
 """MONAI transforms that make label regions from points, and dilate or erode masks, on a schedule.
 
-They work on one sample (K, ...) and on a batch (B, K, ...), on CPU and GPU. The scheduled ones hold an `epoch` (0-based)
+They work on one sample (K, ...) and on a batch (B, K, ...), on CPU and GPU. The scheduled ones hold a 0-based `epoch`
 that a handler sets; they are meant for the device, in `prepare_batch`: a curriculum set on a transform inside a data
 loader is frozen by persistent workers and by CacheDataset.
 """
@@ -37,7 +37,7 @@ class PointsToRegions(Transform):
         self.radius = radius
         self.shape = shape or Diamond()
 
-    def __call__(self, points: Any, size: tuple[int, int]) -> Tensor:
+    def __call__(self, points: Any, size: tuple[int, int]) -> Tensor:  # type: ignore[override]
         """Points (..., K, 2) as (row, column) to masks (..., K, rows, columns); see `point_regions`."""
         return point_regions(_plain(points), size, self.radius, self.shape)
 
@@ -90,7 +90,7 @@ class ScheduledRegions(Transform):
         """The radius of the current epoch, in pixels at a longer side of 512."""
         return self.schedule(self.epoch)
 
-    def __call__(self, points: Any, size: tuple[int, int]) -> Tensor:
+    def __call__(self, points: Any, size: tuple[int, int]) -> Tensor:  # type: ignore[override]
         """Points (..., K, 2) as (row, column) to regions (..., K, rows, columns) of the current epoch."""
         return point_regions(_plain(points), size, radius_in_pixels(self.radius, size), self.shape)
 

@@ -70,7 +70,7 @@ def test_weights_of_another_network_are_refused():
     state["_conv_stem.weight"] = torch.zeros(1)
     state["surplus"] = torch.zeros(1)
     del state["_bn0.bias"]
-    with pytest.raises(ConfigError, match="1 missing.*1 unknown.*1 of another shape"):
+    with pytest.raises(ConfigError, match=r"1 missing.*1 unknown.*1 of another shape"):
         load_encoder_weights(encoder, state, "given")
 
 

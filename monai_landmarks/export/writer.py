@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ignite.engine import Engine, Events
+from ignite.engine import Events
+from monai.engines.workflow import Workflow
 from monai.utils import CommonKeys
 
 from monai_landmarks.data.reader import read_radiograph
@@ -48,12 +49,12 @@ class PredictionWriter:
         self.overlays = overlays
         self.images: list[PredictedImage] = []
 
-    def attach(self, engine: Engine) -> None:
+    def attach(self, engine: Workflow) -> None:
         """Register on an evaluator."""
         engine.add_event_handler(Events.ITERATION_COMPLETED, self.iteration_completed)
         engine.add_event_handler(Events.COMPLETED, self.completed)
 
-    def iteration_completed(self, engine: Engine) -> None:
+    def iteration_completed(self, engine: Workflow) -> None:
         """Take the points of a batch."""
         for item, output in zip(engine.state.batch, engine.state.output):
             values = np.asarray(output[CommonKeys.PRED])
@@ -76,7 +77,7 @@ class PredictionWriter:
         target.parent.mkdir(parents=True, exist_ok=True)
         picture.save(target)
 
-    def completed(self, engine: Engine) -> None:
+    def completed(self, engine: Workflow) -> None:
         """Write the tables."""
         skipped = [(self.stream.name_of(path), reason) for path, reason in self.stream.skipped]
         failed = [(self.stream.name_of(path), reason) for path, reason in self.stream.failed]
