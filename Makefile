@@ -17,10 +17,10 @@ setup: $(STAMP) ## Create .venv and install everything, pinned
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(TORCH)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[train,demo,export,dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[train,demo,dev]"
 	@touch $(STAMP)
 
-demo: $(STAMP) ## Simulate, train, evaluate and report (about 15 minutes on 2 cores)
+demo: $(STAMP) ## Simulate, train, evaluate and report (under 15 minutes on 2 cores)
 	$(BIN)/monai-landmarks demo runs/demo
 
 test: lint types ## Lint, types, then the tests with coverage
