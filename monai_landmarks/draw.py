@@ -12,7 +12,7 @@ TRUTH: Colour = (40, 120, 255)
 PREDICTED: Colour = (235, 40, 40)
 OUTLINE: Colour = (255, 255, 255)
 # Shares of the picture's longer side.
-RADIUS_SHARE = 0.007
+RADIUS_SHARE = 0.01
 FONT_SHARE = 0.014
 # Of the truth's radius: both are seen where they coincide.
 PREDICTED_SHARE = 0.6

@@ -6,7 +6,8 @@ Encoding, the other direction, is `monai_landmarks.transforms.regions`; both sha
 from __future__ import annotations
 
 import math
-from typing import NamedTuple, Protocol
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -123,3 +124,20 @@ class LocalSoftArgmaxCodec:
         shape = logits.shape[:-2]
         points = torch.stack((row, column), -1).reshape(*shape, 2)
         return Decoded(points, confidence.reshape(shape), self.likelihood.presence(logits))
+
+
+LIKELIHOODS: dict[str, type[Categorical] | type[Bernoulli]] = {"Categorical": Categorical, "Bernoulli": Bernoulli}
+
+
+def codec_settings(codec: ArgmaxCodec | LocalSoftArgmaxCodec) -> dict[str, Any]:
+    """What to note of a codec beside the weights: its likelihood's name and its window, None for whole pixels."""
+    window = codec.radius if isinstance(codec, LocalSoftArgmaxCodec) else None
+    return {"likelihood": type(codec.likelihood).__name__, "window": window}
+
+
+def codec_from(settings: Mapping[str, Any]) -> ArgmaxCodec | LocalSoftArgmaxCodec:
+    """The codec of which `codec_settings` were noted."""
+    likelihood = LIKELIHOODS[settings["likelihood"]]()
+    if settings["window"] is None:
+        return ArgmaxCodec(likelihood)
+    return LocalSoftArgmaxCodec(likelihood, settings["window"])

@@ -10,6 +10,9 @@ from monai.data import DistributedSampler
 from monai.transforms import Randomizable
 from torch.utils.data import Dataset
 
+from monai_landmarks.data.dataset import LandmarkDataset
+from monai_landmarks.errors import ConfigError
+
 
 class SeededDataset(Dataset):
     """Random transforms on a data set, drawn anew from (seed, epoch, sample) for every item.
@@ -66,3 +69,18 @@ class EpochSampler(DistributedSampler):
     def __iter__(self) -> Iterator[int]:
         """Indices of this epoch."""
         return iter([self.epoch * self.count + index for index in super().__iter__()])
+
+
+def split_items(dataset: LandmarkDataset, split: str, reader: str) -> list[dict[str, Any]]:
+    """The data list of a split, each item with its number under "index", by which metrics tell cases apart.
+
+    Raises:
+        ConfigError: the split is empty.
+    """
+    items = dataset.datalist(split, reader)
+    if not items:
+        raise ConfigError(
+            f"the data set has no {split} cases; `monai-landmarks split DATASET --training 0.7 --validation 0.15 "
+            "--test 0.15` makes the splits"
+        )
+    return [{**item, "index": np.int64(number)} for number, item in enumerate(items)]

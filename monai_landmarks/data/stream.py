@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from monai.data import MetaTensor
 from torch.utils.data import IterableDataset
 
 from monai_landmarks.data.discover import discover
 from monai_landmarks.errors import LandmarksError, ReadError, UnsupportedObjectError, find_cause
 
+# Planes whose spacing a magnification may divide.
+UNCORRECTED_PLANES = ("detector_plane", "unspecified")
 # Header field in the image's meta for each entry of a bundle's scope.
 SCOPE_FIELDS = ("modality", "body_part", "view")
 
@@ -43,8 +45,8 @@ class RadiographStream(IterableDataset):
         inputs: files and folders.
         transform: the bundle's preprocessing, from a path under "image" on.
         scope: what the model was trained on (modality, body_part, view); empty allows anything.
-        spacing_mm: (row, column) spacing for images, overriding their own.
-        magnification: of the image plane, dividing the detector's spacing.
+        spacing_mm: (row, column) spacing for images that have none.
+        magnification: for images whose spacing is not corrected for it, and for `spacing_mm`.
 
     Attributes:
         skipped: files that are no radiographs, with the reason.
@@ -72,16 +74,9 @@ class RadiographStream(IterableDataset):
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Items in the order of the files."""
         for number, path in enumerate(self.files):
-            item = {
-                "image": str(path),
-                "case_id": self.name_of(path),
-                "file": str(path),
-                "index": number,
-                "spacing_mm": self.spacing_mm,
-                "magnification": self.magnification,
-            }
+            item = {"image": str(path), "case_id": self.name_of(path), "file": str(path), "index": number}
             try:
-                loaded = self.transform(item)
+                loaded = self.load(item)
                 check_scope(_meta(loaded["image"]), self.scope)
             except Exception as error:
                 reason = find_cause(error)
@@ -92,18 +87,26 @@ class RadiographStream(IterableDataset):
                 continue
             yield loaded
 
+    def load(self, item: dict[str, Any]) -> dict[str, Any]:
+        """An item as its file has it; read once more with the user's spacing or magnification where it lacks them."""
+        loaded = self.transform(item)
+        plane = str(loaded["spacing_plane"])
+        if plane == "unknown" and self.spacing_mm is not None:
+            given = {"spacing_mm": self.spacing_mm, "magnification": self.magnification}
+        elif plane in UNCORRECTED_PLANES and self.magnification is not None:
+            given = {"magnification": self.magnification}
+        else:
+            return loaded
+        return self.transform({**item, **given})
+
     def name_of(self, path: Path) -> str:
-        """Path below the input folder it was found in; the file's name where it was given itself."""
-        for root in self.roots:
-            if root.is_dir() and path.is_relative_to(root):
-                return path.relative_to(root).as_posix()
-        return path.name
+        """Path below the one input folder; below the folder all inputs share where there are several."""
+        root = self.roots[0]
+        if len(self.roots) > 1:
+            root = Path(os.path.commonpath([r.resolve() if r.is_dir() else r.resolve().parent for r in self.roots]))
+            return path.resolve().relative_to(root).as_posix()
+        return path.relative_to(root).as_posix() if root.is_dir() else path.name
 
 
 def _meta(image: Any) -> Mapping[str, Any]:
     return image.meta if isinstance(image, MetaTensor) else {}
-
-
-def numbered(items: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Data list items with their number under "index", by which metrics tell cases apart."""
-    return [{**item, "index": np.int64(number)} for number, item in enumerate(items)]

@@ -11,6 +11,7 @@ import torch
 from monai.bundle import ConfigWorkflow
 
 from monai_landmarks.data.stream import RadiographStream
+from monai_landmarks.engines.workflow import refuse_special_paths
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,13 @@ def predict_inputs(
         bundle: folder of a trained bundle. Its config is executed: use only bundles you trust.
         inputs: radiographs and folders.
         output: where predictions.csv, predictions.json and overlays go.
-        spacing_mm: (row, column) mm per pixel, overriding the images'.
-        magnification: divides the detector's spacing.
+        spacing_mm: (row, column) mm per pixel, for images that have none.
+        magnification: for images whose spacing is not corrected for it.
         out_of_scope: accept images of a kind the model was not trained on.
         overlays: draw the images with their points.
         device: a torch device, the bundle's choice by default.
     """
+    refuse_special_paths([bundle, output, *inputs])
     overrides: dict[str, Any] = {
         "bundle_root": str(bundle.resolve()),
         "inputs": [str(path) for path in inputs],

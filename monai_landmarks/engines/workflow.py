@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from monai.bundle import ConfigWorkflow
+
+from monai_landmarks.errors import ConfigError
 
 
 def run_bundle(bundle: Path, run_id: str, configs: Sequence[str] = ("train",), **overrides: Any) -> ConfigWorkflow:
@@ -21,6 +23,7 @@ def run_bundle(bundle: Path, run_id: str, configs: Sequence[str] = ("train",), *
     Returns:
         The workflow, for what it holds afterwards.
     """
+    refuse_special_paths([bundle, *overrides.values()])
     workflow = ConfigWorkflow(
         config_file=[str(bundle / "configs" / f"{name}.yaml") for name in configs],
         run_id=run_id,
@@ -32,3 +35,14 @@ def run_bundle(bundle: Path, run_id: str, configs: Sequence[str] = ("train",), *
     workflow.run()
     workflow.finalize()
     return workflow
+
+
+def refuse_special_paths(values: Iterable[Any]) -> None:
+    """MONAI's configs read "#" in a text as a reference, and a leading "$" or "@" as code.
+
+    Raises:
+        ConfigError: a path holds one of them.
+    """
+    for value in values:
+        if isinstance(value, Path | str) and ("#" in str(value) or str(value)[:1] in ("$", "@")):
+            raise ConfigError(f"{value}: a path with '#', or starting with '$' or '@', does not work here; rename it")

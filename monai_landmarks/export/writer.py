@@ -48,6 +48,7 @@ class PredictionWriter:
         self.model = model
         self.overlays = overlays
         self.images: list[PredictedImage] = []
+        self.taken: list[str] = []
 
     def attach(self, engine: Workflow) -> None:
         """Register on an evaluator."""
@@ -73,9 +74,16 @@ class PredictionWriter:
         """Overlay of the points that are believed present."""
         points = np.array([[p.row, p.column] if p.present else [np.nan, np.nan] for p in image.points])
         picture = overlay(read_radiograph(file).pixels, predicted=points, names=self.names)
-        target = self.directory / "overlays" / overlay_name(image.name)
+        target = self.directory / "overlays" / self.free_name(image.name)
         target.parent.mkdir(parents=True, exist_ok=True)
         picture.save(target)
+
+    def free_name(self, image: str) -> str:
+        """An overlay's file name that no other image has taken."""
+        name = overlay_name(image)
+        number = sum(taken == name for taken in self.taken)
+        self.taken.append(name)
+        return name if number == 0 else f"{name.removesuffix('.png')}-{number + 1}.png"
 
     def completed(self, engine: Workflow) -> None:
         """Write the tables."""

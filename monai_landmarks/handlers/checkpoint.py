@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from monai_landmarks.errors import ConfigError
 logger = logging.getLogger(__name__)
 CHECKPOINT = "checkpoint.pt"
 MODEL = "model.pt"
+METADATA = "metadata.json"
 
 
 class Stateful(Protocol):
@@ -44,6 +46,7 @@ class RunState:
         network: the model.
         evaluator: its best metric and best epoch are part of the state.
         objects: more that has a state dict: optimizer, learning-rate scheduler.
+        metadata: written as metadata.json beside each `model.pt`, so the two always belong together.
         signature: what must not change between a run and its resume (data set, epochs, seed, sizes, ...).
     """
 
@@ -54,12 +57,14 @@ class RunState:
         evaluator: Evaluator,
         objects: Mapping[str, Stateful],
         signature: Mapping[str, Any],
+        metadata: Mapping[str, Any] | None = None,
     ) -> None:
         self.directory = Path(directory)
         # Weights are kept without the wrapper a distributed training puts around the network.
         self.network = network.module if isinstance(network, DistributedDataParallel) else network
         self.evaluator = evaluator
         self.objects = dict(objects)
+        self.metadata = metadata
         self.signature = {key: str(value) for key, value in signature.items()}
 
     @property
@@ -71,6 +76,7 @@ class RunState:
         """Save the best weights if this epoch's are, then the whole state."""
         if self.evaluator.state.best_metric_epoch == engine.state.epoch:
             save_atomically(self.network.state_dict(), self.directory / MODEL)
+            self.save_metadata()
         state = {
             "epoch": engine.state.epoch,
             "iteration": engine.state.iteration,
@@ -81,6 +87,13 @@ class RunState:
             "signature": self.signature,
         }
         save_atomically(state, self.path)
+
+    def save_metadata(self) -> None:
+        """Replace metadata.json, whole."""
+        if self.metadata is not None:
+            temporary = self.directory / f".{METADATA}.part"
+            temporary.write_text(json.dumps(self.metadata, indent=2) + "\n", encoding="utf-8")
+            temporary.replace(self.directory / METADATA)
 
     def restore(self, engine: Workflow) -> None:
         """Put the last completed epoch back.
@@ -97,7 +110,7 @@ class RunState:
         if different:
             raise ConfigError(
                 f"{self.path} was made by another run ({'; '.join(different)}); repeat that run's settings to continue "
-                "it, pass --resume false to train anew, or choose another --ckpt_dir"
+                "it, pass --resume False to train anew, or choose another --ckpt_dir"
             )
         self.network.load_state_dict(saved["network"])
         for name, thing in self.objects.items():

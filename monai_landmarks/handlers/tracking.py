@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlparse
 
 from ignite.engine import Engine, Events
+from mlflow.exceptions import MlflowException
 from monai.handlers import MLFlowHandler
 from monai.utils import path_to_sqlite_uri
 
@@ -22,7 +23,11 @@ PACKAGES = ("monai_landmarks", "monai", "torch", "pytorch-ignite", "numpy", "pyd
 def is_local(uri: str) -> bool:
     """Whether a tracking URI keeps everything on this machine."""
     parsed = urlparse(uri)
-    return parsed.scheme in ("sqlite", "file", "") or parsed.hostname in ("localhost", "127.0.0.1", "::1")
+    return (parsed.scheme in ("sqlite", "file") and not parsed.netloc) or parsed.hostname in (
+        "localhost",
+        "127.0.0.1",
+        "::1",
+    )
 
 
 def environment() -> dict[str, str]:
@@ -97,6 +102,8 @@ class ExperimentTracker(MLFlowHandler):
 
     def attach(self, engine: Engine) -> None:
         """Register on a trainer or an evaluator, after whatever gives its metrics and before the checkpoint."""
+        if getattr(engine.state, "rank", 0) != 0:
+            return
         engine.add_event_handler(Events.STARTED, self.start)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.epoch_completed)
         engine.add_event_handler(Events.COMPLETED, self.finish)
@@ -105,17 +112,30 @@ class ExperimentTracker(MLFlowHandler):
     def start(self, engine: Engine) -> None:
         """Open this training's run, an old one on a resume, else a new one."""
         self._set_experiment()
-        run_file = self.directory / RUN_FILE
-        run_id = json.loads(run_file.read_text())["run_id"] if self.resume and run_file.is_file() else None
+        run_id = self.known_run() if self.resume else None
         if run_id is None:
             self.cur_run = self.client.create_run(self.experiment.experiment_id, run_name=self.run_name)
-            run_file.write_text(json.dumps({"run_id": self.cur_run.info.run_id}) + "\n")
+            note = {"run_id": self.cur_run.info.run_id, "tracking_uri": self.client.tracking_uri}
+            (self.directory / RUN_FILE).write_text(json.dumps(note) + "\n")
         else:
             self.client.update_run(run_id, status="RUNNING")
             self.cur_run = self.client.get_run(run_id)
         params = dict(self.experiment_param)
         self._delete_exist_param_in_dict(params)
         self._log_params({key: str(value)[:6000] for key, value in params.items()})
+
+    def known_run(self) -> str | None:
+        """The run noted in the folder, if it is on this server and still there."""
+        run_file = self.directory / RUN_FILE
+        if not run_file.is_file():
+            return None
+        note = json.loads(run_file.read_text())
+        if note.get("tracking_uri") != self.client.tracking_uri:
+            return None
+        try:
+            return str(self.client.get_run(note["run_id"]).info.run_id)
+        except MlflowException:
+            return None
 
     def epoch_completed(self, engine: Engine) -> None:
         """Log the numbers of an epoch at its step."""
@@ -134,7 +154,9 @@ class ExperimentTracker(MLFlowHandler):
     def fail(self, engine: Engine, error: Exception) -> None:
         """Mark the run as failed and let the error go on."""
         if self.cur_run is not None:
-            self.client.set_tag(self.cur_run.info.run_id, "error", str(error)[:5000])
+            local = is_local(self.client.tracking_uri)
+            # A message may name files, and so patients.
+            self.client.set_tag(self.cur_run.info.run_id, "error", str(error)[:5000] if local else type(error).__name__)
             self.client.set_terminated(self.cur_run.info.run_id, "FAILED")
             self.cur_run = None
             self._dispose_sqlite_store()

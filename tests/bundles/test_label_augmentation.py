@@ -155,7 +155,27 @@ def test_the_papers_settings_are_the_published_ones(blobs):
 def test_training_and_inference_see_images_alike():
     configs = {n: yaml.safe_load((SHIPPED / "configs" / f"{n}.yaml").read_text()) for n in ("train", "inference")}
     assert configs["train"]["preprocessing"] == configs["inference"]["preprocessing"]
-    assert configs["train"]["codec"] == configs["inference"]["codec"]
+
+
+def test_another_experiment_never_continues_a_finished_one(runner):
+    options = {"max_epochs": 1, "batch_size": 4, "spatial_size": "[64,64]"}
+    runner("training", ("train", "paper"), **options)
+    before = (runner.root / "models" / "metadata.json").read_bytes()
+    for configs, more in [
+        (("train", "paper", "rotation"), {}),
+        (("train", "paper"), {"longer_side": 96, "spatial_size": "[96,96]"}),
+    ]:
+        done = subprocess.run(
+            runner.command("training", configs, **{**options, **more}),
+            cwd=runner.root,
+            env=runner.environment(),
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode != 0
+        assert "was made by another run" in done.stderr + done.stdout
+    assert (runner.root / "models" / "metadata.json").read_bytes() == before
 
 
 def test_a_killed_run_resumes_to_the_same_end(runner, tmp_path):

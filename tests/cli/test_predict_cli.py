@@ -1,6 +1,7 @@
 import csv
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -13,6 +14,8 @@ from monai_landmarks.engines.workflow import run_bundle
 from monai_landmarks.errors import ConfigError
 from monai_landmarks.export.predictions import overlay_name
 from monai_landmarks.sharing.bundles import copy_bundle
+
+DICOM = Path(__file__).parents[2].parent / "shared" / "data" / "dicom"
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +50,7 @@ def test_a_folder_goes_on_past_what_it_cannot_use(bundle, blobs, tmp_path):
     (export / "broken.png").write_bytes((export / "sub" / "00.png").read_bytes()[:200])
     result = predict(bundle, export, "--output", tmp_path / "out", "--spacing", "0.5")
     assert result.exit_code == 1
-    assert "14 predicted, 1 failed" in result.output
+    assert "14 predicted, 1 failed" in result.output, result.output
     assert "broken.png" in result.output
     rows, document = read(tmp_path / "out")
     assert len(rows) == 14 * 3
@@ -100,3 +103,34 @@ def test_wrong_spacing_texts(text):
 
 def test_overlay_names_are_file_names():
     assert overlay_name("a b/../c:1") == "a_b_.._c_1.png"
+
+
+@pytest.mark.skipif(not DICOM.is_dir(), reason="the public DICOM samples (../shared/data/dicom) are not here")
+def test_lossless_syntaxes_of_one_image_give_equal_predictions(bundle, tmp_path):
+    names = ("j2kLossless", "jpegLSlossless", "jpegLosslessSV1", "rle")
+    files = [DICOM / f"hip_RG2_{name}.dcm" for name in names]
+    # One folder an image: the files share their SOP instance, and a folder's duplicates are skipped.
+    tables = []
+    for file in files:
+        result = predict(bundle, file, "-o", tmp_path / file.stem, "--no-overlays")
+        assert result.exit_code == 0, result.output
+        rows, document = read(tmp_path / file.stem)
+        assert document["images"][0]["spacing_mm"] == [0.2, 0.2]
+        tables.append([(row["landmark"], row["x"], row["y"], row["confidence"], row["presence"]) for row in rows])
+    assert len(tables[0]) == 3
+    assert all(table == tables[0] for table in tables)
+
+
+@pytest.mark.skipif(not DICOM.is_dir(), reason="the public DICOM samples (../shared/data/dicom) are not here")
+def test_images_out_of_scope_are_refused_unless_asked(bundle, tmp_path):
+    other = tmp_path / "bundle"
+    shutil.copytree(bundle, other)
+    path = other / "models" / "metadata.json"
+    metadata = json.loads(path.read_text())
+    metadata["monai_landmarks"]["scope"] = {"modality": ["CR", "DX"], "body_part": ["PELVIS"]}
+    path.write_text(json.dumps(metadata))
+    hand = DICOM / "hand_CR_j2kLossless_0.115mm.dcm"
+    refused = predict(other, hand, "-o", tmp_path / "a", "--no-overlays")
+    assert refused.exit_code == 1
+    assert "body part is HAND" in refused.output
+    assert predict(other, hand, "-o", tmp_path / "b", "--no-overlays", "--out-of-scope").exit_code == 0

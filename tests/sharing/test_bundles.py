@@ -7,11 +7,13 @@ from monai_landmarks.data.dataset import load_dataset
 from monai_landmarks.errors import ConfigError
 from monai_landmarks.sharing.bundles import (
     bundle_root,
+    check_landmarks,
     copy_bundle,
     describe_model,
     fit_size,
     load_metadata,
     model_of,
+    observed_scope,
     scheme_of,
     scope_of,
     settings_of,
@@ -77,15 +79,41 @@ def test_a_trained_model_describes_itself(tmp_path, blobs):
     bundle = copy_bundle(NAME, tmp_path / "bundle")
     assert len(scheme_of(load_metadata(bundle)).names) == 20
     dataset = load_dataset(blobs)
-    settings = {"backbone": "resnet18", "decoder_channels": [8], "likelihood": "Bernoulli"}
-    describe_model(bundle, bundle / "models", dataset, (96, 64), settings)
-    metadata = load_metadata(bundle)
+    settings = {"backbone": "resnet18", "decoder_channels": [8], "likelihood": "Bernoulli", "window": None}
+    metadata = describe_model(bundle, dataset, (96, 64), settings)
     assert scheme_of(metadata).names == dataset.names
     assert spatial_size_of(metadata) == [96, 64]
     assert settings_of(metadata) == settings
     assert scope_of(metadata) == {}
     assert model_of(metadata)["trained_on"]["digest"] == dataset.digest()
     assert metadata["network_data_format"]["outputs"]["pred"]["num_channels"] == 3
+    assert check_landmarks(metadata, dataset) is metadata
+    with pytest.raises(ConfigError, match="the model finds teardrop_left"):
+        check_landmarks(load_metadata(bundle), dataset)
+
+
+def test_the_scope_is_what_every_training_image_says():
+    class Image:
+        def __init__(self, **meta):
+            self.meta = meta
+
+    items = [
+        {"image": Image(modality="DX", body_part="hip", view="")},
+        {"image": Image(modality="CR", body_part="HIP")},
+    ]
+    assert observed_scope(items) == {"modality": ["CR", "DX"], "body_part": ["HIP"]}
+    assert observed_scope([]) == {}
+
+
+def test_folders_with_spaces(tmp_path, monkeypatch):
+    bundle = copy_bundle(NAME, tmp_path / "my data" / "bundle")
+    monkeypatch.chdir(tmp_path)
+    for argument in (
+        f"{bundle}/configs/train.yaml",
+        f"['{bundle}/configs/train.yaml','{bundle}/configs/evaluate.yaml']",
+    ):
+        monkeypatch.setattr(sys, "argv", ["run", "--config_file", argument])
+        assert bundle_root(NAME) == str(bundle)
 
 
 def test_metadata_faults_are_named(tmp_path):
