@@ -152,7 +152,7 @@ def describe_model(
 
 
 def observed_scope(items: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
-    """Modality, body part and view seen in the headers of loaded images; a field one of them leaves empty stays open."""
+    """Modality, body part and view in the headers of loaded images; a field that one leaves empty stays open."""
     seen: dict[str, set[str]] = {field: set() for field in SCOPE_FIELDS}
     for item in items:
         for field, values in seen.items():

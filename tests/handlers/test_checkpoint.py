@@ -79,7 +79,7 @@ def test_resume_false_starts_anew(tmp_path):
 def test_a_checkpoint_of_another_run_is_refused(tmp_path):
     build(tmp_path, ERRORS, learning_rate=0.1)[0].run([0], max_epochs=1)
     engine = build(tmp_path, ERRORS, learning_rate=0.2)[0]
-    with pytest.raises(ConfigError, match=r"learning_rate 0.1 -> 0.2.*--resume false"):
+    with pytest.raises(ConfigError, match=r"learning_rate 0.1 -> 0.2.*--resume False"):
         engine.run([0], max_epochs=2)
 
 
