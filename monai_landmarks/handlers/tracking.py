@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
+import torch.distributed as dist
 from ignite.engine import Engine, Events
 from mlflow.exceptions import MlflowException
 from monai.handlers import MLFlowHandler
@@ -81,6 +82,10 @@ class ExperimentTracker(MLFlowHandler):
         resume: bool = True,
         prefix: str = "",
     ) -> None:
+        # Only the first of several processes tracks; two would also make the SQLite tables at the same time.
+        self.active = not (dist.is_available() and dist.is_initialized() and dist.get_rank() > 0)
+        if not self.active:
+            return
         self.directory = Path(directory).resolve()
         self.directory.mkdir(parents=True, exist_ok=True)
         # Both tell each step of making the SQLite tables.
@@ -102,7 +107,7 @@ class ExperimentTracker(MLFlowHandler):
 
     def attach(self, engine: Engine) -> None:
         """Register on a trainer or an evaluator, after whatever gives its metrics and before the checkpoint."""
-        if getattr(engine.state, "rank", 0) != 0:
+        if not self.active:
             return
         engine.add_event_handler(Events.STARTED, self.start)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.epoch_completed)
