@@ -55,8 +55,8 @@ def test_missing_and_outer_points_draw_nothing_and_the_input_stays():
 
 
 def test_radius_follows_the_picture():
-    assert marker_radius((300, 500)) == pytest.approx(3.5)
-    assert marker_radius((2000, 3000)) == pytest.approx(21)
+    assert marker_radius((300, 500)) == pytest.approx(5)
+    assert marker_radius((2000, 3000)) == pytest.approx(30)
     assert marker_radius((16, 16)) == 2.5
 
 
