@@ -21,24 +21,26 @@ class SeededDataset(Dataset):
         data: items after the deterministic transforms, such as a CacheDataset.
         transform: random transforms, a MONAI Compose.
         seed: of the draws.
+        repeats: samples an epoch draws of each item.
     """
 
-    def __init__(self, data: Any, transform: Callable[[Any], Any], seed: int = 0) -> None:
+    def __init__(self, data: Any, transform: Callable[[Any], Any], seed: int = 0, repeats: int = 1) -> None:
         self.data = data
         self.transform = transform
         self.seed = seed
+        self.repeats = repeats
 
     def __len__(self) -> int:
         """Number of samples."""
-        return len(self.data)
+        return len(self.data) * self.repeats
 
     def __getitem__(self, index: int) -> Any:
-        """Item `index % N` as of epoch `index // N`."""
-        epoch, sample = divmod(int(index), len(self.data))
+        """Sample `index % N` as of epoch `index // N`."""
+        epoch, sample = divmod(int(index), len(self))
         if isinstance(self.transform, Randomizable):
             entropy = np.random.SeedSequence((self.seed, epoch, sample)).generate_state(1)[0]
             self.transform.set_random_state(seed=int(entropy))
-        return self.transform(self.data[sample])
+        return self.transform(self.data[sample % len(self.data)])
 
 
 class EpochSampler(DistributedSampler):

@@ -28,6 +28,7 @@ def predict_inputs(
     inputs: Sequence[Path],
     output: Path,
     *,
+    models: Path | None = None,
     spacing_mm: tuple[float, float] | None = None,
     magnification: float | None = None,
     out_of_scope: bool = False,
@@ -40,13 +41,14 @@ def predict_inputs(
         bundle: folder of a trained bundle. Its config is executed: use only bundles you trust.
         inputs: radiographs and folders.
         output: where predictions.csv, predictions.json and overlays go.
+        models: folder of the trained model, `bundle`/models by default.
         spacing_mm: (row, column) mm per pixel, for images that have none.
         magnification: for images whose spacing is not corrected for it.
         out_of_scope: accept images of a kind the model was not trained on.
         overlays: draw the images with their points.
         device: a torch device, the bundle's choice by default.
     """
-    refuse_special_paths([bundle, output, *inputs])
+    refuse_special_paths([bundle, output, *inputs, *([models] if models else [])])
     overrides: dict[str, Any] = {
         "bundle_root": str(bundle.resolve()),
         "inputs": [str(path) for path in inputs],
@@ -57,6 +59,8 @@ def predict_inputs(
         "out_of_scope": out_of_scope,
         "overlays": overlays,
     }
+    if models is not None:
+        overrides["ckpt_dir"] = str(models)
     if device is not None:
         overrides["device"] = torch.device(device)
     workflow = ConfigWorkflow(

@@ -1,6 +1,6 @@
 """Losses of a network's logits against label regions.
 
-Both take logits (B, K, rows, columns) and the dictionary a batch transform fills: `region`, the regions' weights of the
+All take logits (B, K, rows, columns) and the dictionary a batch transform fills: `region`, the regions' weights of the
 same shape, and `state`, (B, K) of `State`. A landmark has a location loss where it is present and its region not empty
 (a point moved out of the image by an augmentation has none); an absent one trains presence; an unlabelled one nothing.
 """
@@ -50,6 +50,14 @@ class RegionBCE(nn.Module):
         channel = (positive + negative).mean((-2, -1))
         share = located.float() + self.absent_weight * absent.float()
         return (channel * share).sum() / share.sum().clamp(min=1.0)
+
+
+class PlainBCE(RegionBCE):
+    """`RegionBCE` without the re-weighting: every positive pixel weighs w, however small the region. For ablations."""
+
+    def positive_weight(self, region: Tensor) -> Tensor:
+        """w of each channel that is not empty, (...)."""
+        return torch.where(region.sum((-2, -1)) > 0, self.weight, 0.0)
 
 
 class SpatialCrossEntropy(nn.Module):

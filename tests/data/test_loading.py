@@ -68,3 +68,16 @@ def test_unshuffled_sampler_keeps_the_order():
     sampler.set_epoch(2)
     assert [dataset[index]["value"] for index in sampler] == [0, 1, 2, 3, 4]
     assert np.all(np.array(list(sampler)) // 5 == 2)
+
+
+def test_repeats_draw_several_samples_of_each_item():
+    items = [Number()({"value": value}) for value in range(4)]
+    dataset = SeededDataset(items, Compose([RandGaussianNoised("image", prob=1.0)]), repeats=3)
+    sampler = EpochSampler(dataset)
+    sampler.set_epoch(2)
+    drawn = [dataset[index] for index in sampler]
+    assert len(dataset) == len(drawn) == 12
+    assert sorted(item["value"] for item in drawn) == sorted(list(range(4)) * 3)
+    of_zero = [item["image"] for item in drawn if item["value"] == 0]
+    assert not torch.equal(of_zero[0], of_zero[1])
+    assert not torch.equal(of_zero[1], of_zero[2])

@@ -1,0 +1,161 @@
+"""ISBI 2015 cephalograms: the recipe chosen on held-out training images, refitted on all of them, tested once.
+
+    python benchmarks/isbi2015.py DATA development --output runs/isbi2015/development
+    python benchmarks/isbi2015.py DATA final --output runs/isbi2015/final
+
+DATA holds landmarks.csv (150 training and 150 test 1 images, two readers) and images/. `development` trains on four
+fifths of the training images and scores the rest; whatever is chosen, is chosen there. `final` trains on all of them
+for as many epochs and evaluates test 1, once: a finished result is printed, not made again. Two training images are
+byte for byte in test 1 and are left out of both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from monai_landmarks.data.dataset import LandmarkDataset, load_dataset
+from monai_landmarks.data.splits import hold_out
+from monai_landmarks.data.tables import import_table
+from monai_landmarks.engines.workflow import run_bundle
+from monai_landmarks.sharing.bundles import copy_bundle
+
+SPACING = 0.3
+DUPLICATES = ("038", "144")
+READERS = ("mean", "senior", "junior")
+THRESHOLDS = (2.0, 2.5, 3.0, 4.0)
+SPLITS = {"train": "training", "test1": "test"}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Which images are trained on and which are scored, against whose points."""
+
+    validation: float
+    scored: str
+    readers: tuple[str, ...]
+
+
+STAGES = {"development": Stage(0.2, "validation", ("mean",)), "final": Stage(0.0, "test", READERS)}
+
+
+def make_dataset(data: Path, output: Path, validation: float) -> Path:
+    file = output / "dataset.json"
+    if not file.is_file():
+        options: dict[str, Any] = {"spacing_mm": SPACING, "split_names": SPLITS, "leave_out": DUPLICATES}
+        dataset = import_table(data / "landmarks.csv", data / "images", **options)
+        if validation:
+            dataset = hold_out(dataset, validation, seed=0)
+        output.mkdir(parents=True, exist_ok=True)
+        dataset.relocated(output).save(file)
+    return file
+
+
+def train(output: Path, dataset: Path, passes: Mapping[str, Mapping[str, Any]], validation: bool) -> dict[str, float]:
+    """Both passes, as long as asked; seconds of each. Interrupted ones go on."""
+    bundle = output / "bundle"
+    if not bundle.is_dir():
+        copy_bundle("label_augmentation", bundle)
+    seconds = {}
+    for name, options in passes.items():
+        began = time.perf_counter()
+        # The last epoch's weights are kept: nothing is selected by epoch. Without validation images the one look at
+        # the end is at training images.
+        own = {**options, "val_interval": options["max_epochs"], "output_dir": str(output / name), "progress": False}
+        if not validation:
+            own["validate#split"] = "training"
+        files = ("train",) if name == "first pass" else ("train", "second_pass")
+        run_bundle(bundle, "training", files, dataset_file=str(dataset), run_name=name, **own)
+        seconds[name] = time.perf_counter() - began
+    return seconds
+
+
+def evaluate(output: Path, dataset: Path, passes: list[str], stage: Stage) -> dict[str, dict[str, Any]]:
+    """metrics.json of each pass against each reader."""
+    found = {}
+    for name in passes:
+        models = output / "bundle" / "models" / ("" if name == "first pass" else "second_pass")
+        for reader in stage.readers:
+            folder = output / name / f"{stage.scored} {reader}"
+            run_bundle(
+                output / "bundle",
+                "evaluate",
+                ("train", "evaluate"),
+                dataset_file=str(dataset),
+                ckpt_dir=str(models),
+                output_dir=str(folder),
+                reader=reader,
+                progress=False,
+                title=f"{name}, {reader}",
+                **{"validate#split": stage.scored},
+            )
+            found[f"{name}, against {reader}"] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    return found
+
+
+def disagreement(dataset: LandmarkDataset, split: str) -> dict[str, Any]:
+    """The senior reader's distance from the junior, in the form of a metrics block."""
+    distances = []
+    for case in dataset.select(split):  # type: ignore[arg-type]
+        points = {annotation.reader: annotation.points for annotation in case.annotations}
+        common = points["senior"].keys() & points["junior"].keys()
+        distances += [SPACING * np.hypot(*np.subtract(points["senior"][n], points["junior"][n])) for n in common]
+    error = np.array(distances)
+    return {
+        "mre": float(error.mean()),
+        "median": float(np.median(error)),
+        "sdr": {str(t): float((error < t).mean()) for t in THRESHOLDS},
+    }
+
+
+def table(result: Mapping[str, Any]) -> list[str]:
+    """Markdown lines."""
+    head = ["", "MRE mm", "median", *(f"< {t:g} mm" for t in THRESHOLDS)]
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    for name, block in result["rows"].items():
+        interval = " [{:.2f}, {:.2f}]".format(*block["ci95"]["mre"]) if "ci95" in block else ""
+        shares = [f"{100 * block['sdr'][str(t)]:.1f} %" for t in THRESHOLDS]
+        lines.append(f"| {name} | {block['mre']:.2f}{interval} | {block['median']:.2f} | " + " | ".join(shares) + " |")
+    minutes = ", ".join(f"{name} {seconds / 60:.1f}" for name, seconds in result["train_seconds"].items())
+    return [*lines, "", f"Training, minutes: {minutes}."]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("stage", choices=list(STAGES))
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--epochs", type=int, default=24)
+    parser.add_argument("--second-epochs", type=int, default=24, help="0: one pass alone")
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    stage = STAGES[given.stage]
+    passes: dict[str, dict[str, Any]] = {"first pass": {"max_epochs": given.epochs, "seed": given.seed}}
+    if given.second_epochs:
+        passes["second pass"] = {"max_epochs": given.second_epochs, "seed": given.seed}
+    settings = {"stage": given.stage, "passes": passes}
+    result_file = given.output / "result.json"
+    if result_file.is_file():
+        result = json.loads(result_file.read_text(encoding="utf-8"))
+        if result["settings"] != settings:
+            raise SystemExit(f"{result_file} is of other settings; choose another --output")
+    else:
+        dataset = make_dataset(given.data, given.output, stage.validation)
+        seconds = train(given.output, dataset, passes, validation=bool(stage.validation))
+        metrics = evaluate(given.output, dataset, list(passes), stage)
+        rows = {name: found["mm"] for name, found in metrics.items()}
+        rows["the readers against each other"] = disagreement(load_dataset(dataset), stage.scored)
+        result = {"settings": settings, "train_seconds": seconds, "rows": rows}
+        result_file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print("\n".join(table(result)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""The network a training has noted, without its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from monai_landmarks.networks.two_pass import TwoPassNet
+from monai_landmarks.networks.unet import LandmarkUNet
+
+
+def network_from(settings: Mapping[str, Any], landmarks: int) -> nn.Module:
+    """The network of a model's settings (metadata.json), randomly initialised.
+
+    Args:
+        settings: `backbone` and `decoder_channels`; with `second_pass` (`coarse_size`, `window`) two such networks.
+        landmarks: number of output channels.
+
+    Raises:
+        ConfigError: unknown backbone.
+    """
+    second = settings.get("second_pass")
+    if second is None:
+        return _unet(settings, landmarks)
+    coarse, fine = _unet(settings, landmarks), _unet(settings, landmarks)
+    return TwoPassNet(coarse, fine, second["coarse_size"], second["window"])
+
+
+def _unet(settings: Mapping[str, Any], landmarks: int) -> LandmarkUNet:
+    return LandmarkUNet(landmarks, settings["backbone"], decoder_channels=settings["decoder_channels"])
