@@ -29,24 +29,17 @@ def geometric(start: float, stop: float, epochs: int) -> dict[str, Any]:
     return {"schedule": {"_target_": SCHEDULE, "start": start, "stop": stop, "epochs": epochs}}
 
 
-def steps(stop: float, every: int) -> dict[str, Any]:
-    return {
-        "schedule": {
-            "_target_": "monai_landmarks.curriculum.StepSchedule",
-            "start": 65.0,
-            "step": 10.0,
-            "every": every,
-            "stop": stop,
-        }
-    }
+def steps(start: float, step: float, every: int, stop: float) -> dict[str, Any]:
+    schedule = {"_target_": "monai_landmarks.curriculum.StepSchedule", "start": start, "step": step}
+    return {"schedule": {**schedule, "every": every, "stop": stop}}
 
 
 def constant(radius: float) -> dict[str, Any]:
-    return {"schedule": f"$curriculum.constant({radius})"}
+    return steps(radius, 0.0, 1, radius)
 
 
 def bce(loss: str = "RegionBCE") -> dict[str, Any]:
-    return {"loss": {"_target_": LOSSES + loss}, "likelihood": "$decode.Bernoulli()"}
+    return {"loss": {"_target_": LOSSES + loss}, "likelihood": {"_target_": "monai_landmarks.codecs.decode.Bernoulli"}}
 
 
 def shape(name: str) -> dict[str, Any]:
@@ -76,8 +69,8 @@ def rows(epochs: int) -> dict[str, dict[str, Any]]:
         "fixed k = 65 (dilation only)": constant(65.0),
         "fixed k = 5": constant(5.0),
         "one pixel": constant(0.0),
-        "paper's steps 65 to 5": steps(5.0, stage),
-        "paper's steps to the point": steps(0.0, stage),
+        "paper's steps 65 to 5": steps(65.0, 10.0, stage, 5.0),
+        "paper's steps to the point": steps(65.0, 10.0, stage, 0.0),
         "64 to 1": geometric(64.0, 1.0, shrink),
         "64 to 6": geometric(64.0, 6.0, shrink),
         "64 to 12": geometric(64.0, 12.0, shrink),
@@ -87,7 +80,7 @@ def rows(epochs: int) -> dict[str, dict[str, Any]]:
         "disk": shape("Disk"),
         "gaussian": shape("Gaussian"),
         "re-weighted BCE": bce(),
-        "re-weighted BCE, paper's steps": {**bce(), **steps(5.0, stage)},
+        "re-weighted BCE, paper's steps": {**bce(), **steps(65.0, 10.0, stage, 5.0)},
         "BCE, no re-weighting": bce("PlainBCE"),
         "encoder not pretrained": {"encoder_weights": None},
         "no geometric augmentation": without(AFFINE),

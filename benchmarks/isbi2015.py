@@ -15,16 +15,19 @@ import argparse
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from monai_landmarks.data.dataset import LandmarkDataset, load_dataset
+from monai_landmarks.data.dataset import LandmarkDataset, Split, load_dataset
 from monai_landmarks.data.splits import hold_out
 from monai_landmarks.data.tables import import_table
 from monai_landmarks.engines.workflow import run_bundle
+from monai_landmarks.metrics import Results
+from monai_landmarks.metrics.summary import summarise
+from monai_landmarks.report.run import load_evaluation
 from monai_landmarks.sharing.bundles import copy_bundle
 
 SPACING = 0.3
@@ -36,14 +39,14 @@ SPLITS = {"train": "training", "test1": "test"}
 
 @dataclass(frozen=True)
 class Stage:
-    """Which images are trained on and which are scored, against whose points."""
+    """Which share of the training images is held out, and which split is scored."""
 
     validation: float
-    scored: str
-    readers: tuple[str, ...]
+    scored: Split
 
 
-STAGES = {"development": Stage(0.2, "validation", ("mean",)), "final": Stage(0.0, "test", READERS)}
+STAGES = {"development": Stage(0.2, "validation"), "final": Stage(0.0, "test")}
+CONFIGS = {"first pass": ("train",), "second pass": ("train", "second_pass")}
 
 
 def make_dataset(data: Path, output: Path, validation: float) -> Path:
@@ -66,53 +69,44 @@ def train(output: Path, dataset: Path, passes: Mapping[str, Mapping[str, Any]], 
     seconds = {}
     for name, options in passes.items():
         began = time.perf_counter()
-        # The last epoch's weights are kept: nothing is selected by epoch. Without validation images the one look at
-        # the end is at training images.
-        own = {**options, "val_interval": options["max_epochs"], "output_dir": str(output / name), "progress": False}
-        if not validation:
-            own["validate#split"] = "training"
-        files = ("train",) if name == "first pass" else ("train", "second_pass")
-        run_bundle(bundle, "training", files, dataset_file=str(dataset), run_name=name, **own)
+        # Looked at in the last epoch alone, whose weights are kept: nothing is selected by epoch.
+        own = {**options, "val_interval": options["max_epochs"]} if validation else dict(options)
+        files = [*CONFIGS[name], *([] if validation else ["refit"])]
+        own |= {"output_dir": str(output / name), "progress": False, "run_name": name}
+        run_bundle(bundle, "training", files, dataset_file=str(dataset), **own)
         seconds[name] = time.perf_counter() - began
     return seconds
 
 
-def evaluate(output: Path, dataset: Path, passes: list[str], stage: Stage) -> dict[str, dict[str, Any]]:
-    """metrics.json of each pass against each reader."""
-    found = {}
-    for name in passes:
-        models = output / "bundle" / "models" / ("" if name == "first pass" else "second_pass")
-        for reader in stage.readers:
-            folder = output / name / f"{stage.scored} {reader}"
-            run_bundle(
-                output / "bundle",
-                "evaluate",
-                ("train", "evaluate"),
-                dataset_file=str(dataset),
-                ckpt_dir=str(models),
-                output_dir=str(folder),
-                reader=reader,
-                progress=False,
-                title=f"{name}, {reader}",
-                **{"validate#split": stage.scored},
-            )
-            found[f"{name}, against {reader}"] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    return found
+def evaluate(output: Path, dataset: Path, name: str, split: Split) -> Results:
+    """One evaluation of a pass against the mean of the readers."""
+    folder = output / name / split
+    models = output / "bundle" / "models" / ("" if name == "first pass" else "second_pass")
+    own = {"ckpt_dir": str(models), "output_dir": str(folder), "validate#split": split, "title": name}
+    run_bundle(output / "bundle", "evaluate", ("train", "evaluate"), dataset_file=str(dataset), progress=False, **own)
+    return load_evaluation(folder, load_dataset(dataset))[1]
 
 
-def disagreement(dataset: LandmarkDataset, split: str) -> dict[str, Any]:
+def against(results: Results, dataset: LandmarkDataset, split: Split, reader: str) -> dict[str, Any]:
+    """The same predictions against one reader's points: the millimetre block of metrics.json."""
+    items = {case.id: points for case, points in zip(dataset.select(split), truth_of(dataset, split, reader))}
+    truth = np.stack([items[case] for case in results.case_ids])
+    block: dict[str, Any] = summarise(replace(results, truth=truth), split, THRESHOLDS)["mm"]
+    return block
+
+
+def truth_of(dataset: LandmarkDataset, split: Split, reader: str) -> list[np.ndarray]:
+    """(K, 2) row and column of each case."""
+    return [np.asarray(item["points"])[0] for item in dataset.datalist(split, reader)]
+
+
+def disagreement(dataset: LandmarkDataset, split: Split) -> dict[str, Any]:
     """The senior reader's distance from the junior, in the form of a metrics block."""
-    distances = []
-    for case in dataset.select(split):  # type: ignore[arg-type]
-        points = {annotation.reader: annotation.points for annotation in case.annotations}
-        common = points["senior"].keys() & points["junior"].keys()
-        distances += [SPACING * np.hypot(*np.subtract(points["senior"][n], points["junior"][n])) for n in common]
-    error = np.array(distances)
-    return {
-        "mre": float(error.mean()),
-        "median": float(np.median(error)),
-        "sdr": {str(t): float((error < t).mean()) for t in THRESHOLDS},
-    }
+    both = [np.stack(truth_of(dataset, split, reader)) for reader in READERS[1:]]
+    error = SPACING * np.linalg.norm(both[0] - both[1], axis=-1)
+    error = error[np.isfinite(error)]
+    shares = {str(t): float((error < t).mean()) for t in THRESHOLDS}
+    return {"mre": float(error.mean()), "median": float(np.median(error)), "sdr": shares}
 
 
 def table(result: Mapping[str, Any]) -> list[str]:
@@ -149,9 +143,12 @@ def main() -> None:
     else:
         dataset = make_dataset(given.data, given.output, stage.validation)
         seconds = train(given.output, dataset, passes, validation=bool(stage.validation))
-        metrics = evaluate(given.output, dataset, list(passes), stage)
-        rows = {name: found["mm"] for name, found in metrics.items()}
-        rows["the readers against each other"] = disagreement(load_dataset(dataset), stage.scored)
+        loaded = load_dataset(dataset)
+        rows: dict[str, Any] = {}
+        for name in passes:
+            results = evaluate(given.output, dataset, name, stage.scored)
+            rows |= {f"{name}, against {r}": against(results, loaded, stage.scored, r) for r in READERS}
+        rows["the readers against each other"] = disagreement(loaded, stage.scored)
         result = {"settings": settings, "train_seconds": seconds, "rows": rows}
         result_file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print("\n".join(table(result)))

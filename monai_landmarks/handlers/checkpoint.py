@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,12 +17,16 @@ from monai.engines.workflow import Workflow
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from monai_landmarks.codecs.likelihood import Likelihood
 from monai_landmarks.errors import ConfigError
+from monai_landmarks.networks.ensemble import LandmarkEnsemble
 
 logger = logging.getLogger(__name__)
 CHECKPOINT = "checkpoint.pt"
 MODEL = "model.pt"
 METADATA = "metadata.json"
+# What MONAI's evaluator calls the best epoch before it has run.
+NEVER = -1
 
 
 class Stateful(Protocol):
@@ -38,7 +43,7 @@ class RunState:
     """Everything a run consists of: saved after each epoch, put back by a resume.
 
     `checkpoint.pt` holds the last completed epoch and is replaced atomically, so a kill at any moment leaves a whole
-    file. `model.pt` holds the best network's state dict alone. MONAI's CheckpointSaver does neither: it writes in
+    file. `model.pt` holds the best network's state dict alone; until the first validation, the latest's. MONAI's CheckpointSaver does neither: it writes in
     place, and forgets the best score on a resume.
 
     Args:
@@ -73,8 +78,8 @@ class RunState:
         return self.directory / CHECKPOINT
 
     def save(self, engine: Workflow) -> None:
-        """Save the best weights if this epoch's are, then the whole state."""
-        if self.evaluator.state.best_metric_epoch == engine.state.epoch:
+        """Save the best weights if this epoch's are (or none was validated yet), then the whole state."""
+        if self.evaluator.state.best_metric_epoch in (NEVER, engine.state.epoch):
             save_atomically(self.network.state_dict(), self.directory / MODEL)
             self.save_metadata()
         state = {
@@ -192,3 +197,19 @@ def load_model(network: nn.Module, path: str | Path) -> nn.Module:
             f"{source} does not fit this bundle's network (landmarks, backbone or decoder differ): {error}"
         ) from None
     return network
+
+
+def load_models(network: nn.Module, paths: str | Path | Sequence[str | Path], likelihood: Likelihood) -> nn.Module:
+    """The network with the weights of one `model.pt`, or an ensemble of copies of it with those of several.
+
+    Args:
+        network: an instance the weights fit.
+        paths: one file or several, each trained for the same landmarks, input size, backbone and decoder.
+        likelihood: how they were trained.
+
+    Raises:
+        ConfigError: no file named, or one of them missing or unfit; it is named.
+    """
+    files = [paths] if isinstance(paths, (str, Path)) else list(paths)
+    members = [load_model(copy.deepcopy(network), file) for file in files]
+    return members[0] if len(members) == 1 else LandmarkEnsemble(members, likelihood)

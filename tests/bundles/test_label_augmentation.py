@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,6 +14,7 @@ import yaml
 from monai.bundle import ConfigWorkflow, verify_net_in_out
 from monai.utils import path_to_sqlite_uri
 
+from monai_landmarks.data.dataset import load_dataset
 from monai_landmarks.handlers.history import read_history
 from monai_landmarks.sharing.bundles import load_metadata, shipped_bundles
 
@@ -232,3 +234,38 @@ def test_two_processes_train(runner):
         key.startswith("module.") for key in torch.load(runner.root / "models" / "model.pt", weights_only=True)
     )
     assert [row["epoch"] for row in read_history(runner.root / "eval" / "history.csv")] == [1]
+
+
+def test_a_second_pass_is_trained_evaluated_and_used(trained, runner, blobs, tmp_path):
+    shutil.copytree(trained.root / "models", runner.root / "models")
+    small = {"longer_side": 128, "window": 64, "batch_size": 4, "val_interval": 1}
+    runner("training", ("train", "second_pass"), **small)
+    models = runner.root / "models" / "second_pass"
+    settings = load_metadata(runner.root, models)["monai_landmarks"]["settings"]
+    assert settings["second_pass"] == {"coarse_size": [64, 64], "window": 64}
+    first = torch.load(trained.root / "models" / "model.pt", weights_only=True)
+    both = torch.load(models / "model.pt", weights_only=True)
+    assert all(torch.equal(both[f"coarse.{key}"], value) for key, value in first.items())
+    assert any(not torch.equal(both[f"fine.{key}"], value) for key, value in first.items())
+    runner("evaluate", ("train", "evaluate"), ckpt_dir=models, output_dir=tmp_path / "eval")
+    metrics = json.loads((tmp_path / "eval" / "metrics.json").read_text())
+    assert metrics["points"] == 9
+    scale = float(read_rows(tmp_path / "eval" / "cases.csv")[0]["scale_row"])
+    assert scale == pytest.approx(128 / 80)
+    runner("inference", ("inference",), ckpt_dir=models, dataset_dir=blobs.parent / "images", output_dir=tmp_path / "p")
+    assert len(read_rows(tmp_path / "p" / "predictions.csv")) == 14 * 3
+
+
+def test_a_refit_uses_every_image_and_keeps_the_last_epoch(runner, blobs, tmp_path):
+    dataset = load_dataset(blobs)
+    for case in dataset.cases:
+        case.split = "test" if case.split == "test" else "training"
+    dataset.relocated(tmp_path).save(tmp_path / "all.json")
+    output = runner("training", ("train", "refit"), dataset_file=tmp_path / "all.json")
+    assert "Training: 11 images" in output
+    assert all(math.isnan(row["val_mre"]) for row in read_history(runner.root / "eval" / "history.csv"))
+    models = runner.root / "models"
+    kept = torch.load(models / "model.pt", weights_only=True)
+    last = torch.load(models / "checkpoint.pt", weights_only=True)["network"]
+    assert all(torch.equal(kept[key], last[key]) for key in last)
+    assert load_metadata(runner.root, models)["monai_landmarks"]["dataset"]["cases"] == 14
