@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 TORCH := torch==2.13.0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint types coverage format clean
+.PHONY: help setup demo benchmarks paper-tables test test-slow lint types coverage format clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -22,6 +22,14 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: $(STAMP) ## Simulate, train, evaluate and report (under 15 minutes on 2 cores)
 	$(BIN)/monai-landmarks demo runs/demo
+
+benchmarks: $(STAMP) ## Time regions, training step and simulator (on an idle machine)
+	$(BIN)/python benchmarks/regions.py
+	$(BIN)/python benchmarks/training_step.py
+	$(BIN)/python benchmarks/simulation.py
+
+paper-tables: $(STAMP) ## The paper's tables on simulated images (30 minutes on 2 idle cores)
+	$(BIN)/python benchmarks/paper_tables.py
 
 test: lint types ## Lint, types, then the tests with coverage
 	$(BIN)/python -m pytest -m "not slow" --cov --cov-report=term --cov-fail-under=90

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
+
+from monai_landmarks.draw_labels import write_labels
 
 Colour = tuple[int, int, int]
 TRUTH: Colour = (40, 120, 255)
 PREDICTED: Colour = (235, 40, 40)
 OUTLINE: Colour = (255, 255, 255)
-# Shares of the picture's longer side.
+LINE: Colour = (255, 214, 10)
+SHADE: Colour = (0, 0, 0)
+# Of the picture's longer side.
 RADIUS_SHARE = 0.01
-FONT_SHARE = 0.014
 # Of the truth's radius: both are seen where they coincide.
 PREDICTED_SHARE = 0.6
+LINE_SHARE = 0.5
 
 
 def to_uint8(pixels: np.ndarray, low: float = 1.0, high: float = 99.0) -> np.ndarray:
@@ -60,20 +64,40 @@ def draw_points(
         points: (K, 2) as (row, column), pixel centres at integers; rows with NaN are left out.
         colour: red, green, blue of the disc; a thin white ring surrounds it.
         radius: in pixels, ring not counted; follows the picture's size without it.
-        labels: K texts, written to the right of their points (to the left near the right border).
+        labels: K texts, written beside their points, never over each other where there is room.
     """
     canvas = np.array(_picture(image), dtype=np.float32)
     height, width = canvas.shape[:2]
     size = marker_radius((height, width)) if radius is None else radius
     ring = max(1.0, 0.3 * size)
     points = np.asarray(points, dtype=np.float64).reshape(-1, 2)
-    for row, column in points[np.isfinite(points).all(axis=1)]:
-        _blend_disc(canvas, row, column, size + ring, OUTLINE)
-        _blend_disc(canvas, row, column, size, colour)
+    for point in points[np.isfinite(points).all(axis=1)]:
+        _blend(canvas, point, point, size + ring, OUTLINE)
+        _blend(canvas, point, point, size, colour)
     picture = Image.fromarray(np.rint(canvas).astype(np.uint8))
     if labels is not None:
-        _write_labels(picture, points, labels, colour, size + ring)
+        write_labels(picture, points, labels, colour, size + ring)
     return picture
+
+
+def draw_lines(
+    image: np.ndarray | Image.Image, starts: np.ndarray, ends: np.ndarray, colour: Colour, width: float
+) -> Image.Image:
+    """A copy of the picture with a line from each start to its end.
+
+    Args:
+        image: as in `draw_points`.
+        starts: (K, 2) as (row, column); lines with NaN at either end are left out.
+        ends: likewise.
+        colour: red, green, blue.
+        width: of a line in pixels, its thin dark rim not counted.
+    """
+    canvas = np.array(_picture(image), dtype=np.float32)
+    for start, end in zip(starts, ends, strict=True):
+        if np.isfinite([start, end]).all():
+            _blend(canvas, start, end, width / 2 + 1, SHADE)
+            _blend(canvas, start, end, width / 2, colour)
+    return Image.fromarray(np.rint(canvas).astype(np.uint8))
 
 
 def overlay(
@@ -82,6 +106,10 @@ def overlay(
     predicted: np.ndarray | None = None,
     names: Sequence[str] | None = None,
     size: int | None = None,
+    *,
+    join: bool = False,
+    radius: float | None = None,
+    font: float | None = None,
 ) -> Image.Image:
     """A radiograph with the truth in blue and the prediction in red on top of it, a little smaller.
 
@@ -89,8 +117,11 @@ def overlay(
         pixels: (H, W) or (1, H, W), as read.
         truth: (K, 2) as (row, column) in these pixels, or None; NaN where there is none.
         predicted: likewise.
-        names: K names, written once a landmark: beside the prediction, else beside the truth.
+        names: K names, written once a landmark: beside the prediction, else beside the truth; "" for none.
         size: the picture's longer side in pixels; that of the radiograph without it.
+        join: draw a line from each truth to its prediction.
+        radius: of a truth's disc in pixels of the picture; follows its size without it.
+        font: height of the names in pixels; likewise.
     """
     picture = Image.fromarray(to_uint8(pixels))
     scale = 1.0
@@ -99,7 +130,9 @@ def overlay(
         shape = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
         picture = picture.resize(shape, Image.Resampling.LANCZOS)
     picture = picture.convert("RGB")
-    radius = marker_radius((picture.height, picture.width))
+    radius = marker_radius((picture.height, picture.width)) if radius is None else radius
+    if join and truth is not None and predicted is not None:
+        picture = draw_lines(picture, _scaled(truth, scale), _scaled(predicted, scale), LINE, LINE_SHARE * radius)
     places: np.ndarray | None = None
     for points, colour, disc in ((truth, TRUTH, radius), (predicted, PREDICTED, PREDICTED_SHARE * radius)):
         if points is None:
@@ -108,7 +141,8 @@ def overlay(
         picture = draw_points(picture, scaled, colour, disc)
         places = scaled if places is None else np.where(np.isfinite(scaled), scaled, places)
     if names is not None and places is not None:
-        _write_labels(picture, places, names, OUTLINE, 1.3 * radius)
+        hidden = None if truth is None else _scaled(truth, scale)
+        write_labels(picture, places, names, OUTLINE, 1.3 * radius, font, hidden)
     return picture
 
 
@@ -122,36 +156,22 @@ def _picture(image: np.ndarray | Image.Image) -> Image.Image:
     return picture.convert("RGB")
 
 
-def _blend_disc(canvas: np.ndarray, row: float, column: float, radius: float, colour: Colour) -> None:
-    """Blend a disc into (H, W, 3) in place; a pixel's share is what its distance to the rim says."""
-    height, width = canvas.shape[:2]
-    reach = radius + 1
-    top, bottom = max(0, int(np.floor(row - reach))), min(height, int(np.ceil(row + reach)) + 1)
-    left, right = max(0, int(np.floor(column - reach))), min(width, int(np.ceil(column + reach)) + 1)
-    if top >= bottom or left >= right:
+def _blend(canvas: np.ndarray, start: np.ndarray, end: np.ndarray, radius: float, colour: Colour) -> None:
+    """Blend a thick line with round ends, or a disc where both ends are one, into (H, W, 3) in place.
+
+    A pixel's share is what its distance to the rim says.
+    """
+    size = np.array(canvas.shape[:2])
+    low = np.maximum(0, np.floor(np.minimum(start, end) - radius - 1)).astype(int)
+    high = np.minimum(size, np.ceil(np.maximum(start, end) + radius + 1).astype(int) + 1)
+    if (low >= high).any():
         return
-    distance = np.hypot(np.arange(top, bottom)[:, None] - row, np.arange(left, right)[None] - column)
+    rows, columns = np.arange(low[0], high[0])[:, None], np.arange(low[1], high[1])[None]
+    along = np.asarray(end, dtype=float) - start
+    length = float(along @ along)
+    place = ((rows - start[0]) * along[0] + (columns - start[1]) * along[1]) / length if length else 0.0
+    place = np.clip(place, 0, 1)
+    distance = np.hypot(rows - start[0] - place * along[0], columns - start[1] - place * along[1])
     share = np.clip(radius + 0.5 - distance, 0, 1)[..., None].astype(np.float32)
-    patch = canvas[top:bottom, left:right]
+    patch = canvas[low[0] : high[0], low[1] : high[1]]
     patch += share * (np.asarray(colour, dtype=np.float32) - patch)
-
-
-def _write_labels(picture: Image.Image, points: np.ndarray, labels: Sequence[str], colour: Colour, gap: float) -> None:
-    size = max(9.0, FONT_SHARE * max(picture.size))
-    font = ImageFont.load_default(size=size)
-    pen = ImageDraw.Draw(picture)
-    for (row, column), label in zip(points, labels, strict=True):
-        if not np.isfinite((row, column)).all():
-            continue
-        x = column + 1.5 * gap
-        if x + pen.textlength(label, font=font) > picture.width:
-            x = column - 1.5 * gap - pen.textlength(label, font=font)
-        pen.text(
-            (x, row),
-            label,
-            fill=colour,
-            font=font,
-            anchor="lm",
-            stroke_width=max(1, round(size / 12)),
-            stroke_fill=(0, 0, 0),
-        )

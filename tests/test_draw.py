@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from monai_landmarks.draw import OUTLINE, PREDICTED, TRUTH, draw_points, marker_radius, overlay, to_uint8
+from monai_landmarks.draw import LINE, OUTLINE, PREDICTED, TRUTH, draw_points, marker_radius, overlay, to_uint8
 
 
 def test_window_clips_the_percentiles():
@@ -105,3 +105,16 @@ def test_both_are_seen_where_they_coincide_and_names_stand_beside():
     changed = np.argwhere((named != unnamed).any(-1))
     assert len(changed) > 50
     assert np.abs(changed[:, 0] - 502).max() < 20
+
+
+def test_a_line_joins_truth_and_prediction():
+    pixels = np.zeros((100, 100))
+    truth, predicted = np.array([[20.0, 20.0], [90.0, 5.0]]), np.array([[80.0, 80.0], [np.nan, np.nan]])
+    plain = np.asarray(overlay(pixels, truth, predicted))
+    joined = np.asarray(overlay(pixels, truth, predicted, join=True))
+    assert tuple(plain[50, 50]) == (0, 0, 0)
+    assert tuple(joined[50, 50]) == LINE
+    changed = np.argwhere((plain != joined).any(-1))
+    off = np.abs(changed[:, 0] - changed[:, 1])
+    assert off.max() < 6, "nothing but the diagonal changed"
+    assert tuple(joined[20, 20]) == TRUTH, "points stand on top of lines"

@@ -19,9 +19,7 @@ def predict(
     bundle: Annotated[Path, typer.Argument(help="Folder of a trained bundle.")],
     inputs: Annotated[list[Path], typer.Argument(help="Radiographs, or folders of them (a PACS export as it is).")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Where predictions.csv, .json and overlays go.")],
-    models: Annotated[
-        Path | None, typer.Option(help="Folder of the trained model; BUNDLE/models without it.")
-    ] = None,
+    models: Annotated[Path | None, typer.Option(help="Folder of the trained model; BUNDLE/models without it.")] = None,
     spacing: Annotated[
         str | None, typer.Option(help="mm per pixel for images that lack it: 0.15, or rows,columns 0.15,0.16.")
     ] = None,

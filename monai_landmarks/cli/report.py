@@ -18,7 +18,7 @@ COMPARE = typer.Option(
     [],
     "--compare",
     "-c",
-    help="NAME=FOLDER: another evaluation. Those below RUN are found.",
+    help="NAME=FOLDER: another evaluation, of another model or of other images. Those below RUN are found.",
 )
 TITLE = typer.Option("Landmark report", "--title", help="Title of the page.")
 NOTE = typer.Option([], "--note", help="A sentence a reader must not miss; may be repeated.")
@@ -72,8 +72,9 @@ def build_report(
     Args:
         run: folder with metrics.json and cases.csv, perhaps history.csv and provenance.json.
         dataset_file: the data set file the model was evaluated on.
-        compare: folders of other evaluations by the name of their row; evaluations in sub-folders of `run` that
-            are not among them are added under the folder's name.
+        compare: folders of other evaluations by the name of their row, of the same landmarks. Their images need not
+            be in `dataset_file`: what is needed of them stands in their folder. Evaluations in sub-folders of `run`
+            that are not among them are added under the folder's name.
         title: of the page.
         notes: sentences a reader must not miss.
         public: leave out what could show a patient.
@@ -82,7 +83,7 @@ def build_report(
     from monai_landmarks.data.dataset import load_dataset
     from monai_landmarks.handlers.history import read_history
     from monai_landmarks.report import write_report
-    from monai_landmarks.report.run import find_compared, load_evaluation, load_provenance
+    from monai_landmarks.report.run import find_compared, load_evaluation, load_provenance, load_record
 
     dataset = load_dataset(dataset_file)
     metrics, results = load_evaluation(run, dataset)
@@ -91,6 +92,9 @@ def build_report(
     named |= {name: path for name, path in find_compared(run).items() if path.resolve() not in known}
     history = run / "history.csv"
     provenance = load_provenance(run) | {"data set": f"{dataset.scheme.name}, digest {dataset.digest()}"}
+    for name, folder in named.items():
+        if record := load_record(folder):
+            provenance[f"data set of “{name}”"] = f"{record['dataset']}, digest {record['digest']}, {record['split']}"
     return write_report(
         output or run / "report.html",
         results=results,
@@ -100,7 +104,7 @@ def build_report(
         compare={name: load_evaluation(folder, dataset) for name, folder in named.items()},
         title=title,
         provenance=provenance | versions(),
-        notes=[*simulated_note(dataset), *(notes or [])],
+        notes=[*simulated_note(dataset), *digest_note(load_record(run), dataset), *(notes or [])],
         public=public,
     )
 
@@ -115,6 +119,16 @@ def simulated_note(dataset: LandmarkDataset) -> list[str]:
     else:
         start = f"Simulated images in this data set: {simulated} of {len(dataset.cases)}."
     return [f"{start} Errors on simulated images are no evidence of clinical accuracy."]
+
+
+def digest_note(record: dict[str, str], dataset: LandmarkDataset) -> list[str]:
+    """The data set file is not, or no longer, the one that was evaluated."""
+    if record.get("digest") in (None, dataset.digest()):
+        return []
+    return [
+        f"The data set file has changed since the evaluation, or is another one (digest {dataset.digest()}, evaluated: "
+        f"{record['digest']}). Numbers are those of the evaluation; images, sites and notes are those of the file."
+    ]
 
 
 def versions() -> dict[str, str]:

@@ -20,6 +20,9 @@ def register(app: typer.Typer) -> None:
         count: int = typer.Option(200, min=1, help="Number of images."),
         seed: int = typer.Option(0, min=0, help="Seed of all random numbers; the same seed, the same files."),
         workers: int | None = typer.Option(None, min=1, help="Processes; by default one a core."),
+        site: str = typer.Option(
+            "home", help="The hospital: home, or external, for external validation only (all in the split test)."
+        ),
         list_presets: bool = typer.Option(False, "--list-presets", help="Print the presets and stop."),
     ) -> None:
         """Simulate radiographs with exact landmarks: DICOM files and a data set file."""
@@ -31,4 +34,4 @@ def register(app: typer.Typer) -> None:
             return
         if out is None:
             raise ConfigError("name the folder to write to: monai-landmarks simulate OUT")
-        typer.echo(simulate_dataset(out, preset, count, seed, workers))
+        typer.echo(simulate_dataset(out, preset, count, seed, workers, site=site))

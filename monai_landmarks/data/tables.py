@@ -9,6 +9,7 @@ from typing import Literal
 
 from monai_landmarks.data.dataset import SPLITS, LandmarkDataset
 from monai_landmarks.data.image_files import ImageFolder
+from monai_landmarks.data.image_size import image_size
 from monai_landmarks.data.table_cases import CaseBuilder, RowReader
 from monai_landmarks.data.table_file import Table, read_table
 from monai_landmarks.errors import ConfigError, DatasetError
@@ -38,7 +39,8 @@ def import_table(
     Wide: a row an image (and reader), columns NAME_x and NAME_y. Long: columns landmark, x, y. Both: image
     (or file, filename, case); optional reader (annotator), split (set), patient, side, frame, spacing_mm,
     magnification; every other column is an attribute of the case. An empty point is unlabelled, the word
-    "absent" in place of a number means absent. Patients become P0001... (`pseudonyms`).
+    "absent" in place of a number means absent. Patients become P0001... (`pseudonyms`). A case's size is what the
+    image's header says.
 
     Args:
         csv_path: the table. Comma, semicolon or tab between cells.
@@ -68,7 +70,11 @@ def import_table(
     if builder.faults:
         raise DatasetError(csv_path, builder.faults)
     scheme = _scheme(scheme_name or Path(csv_path).stem, builder.landmarks)
-    kept = [case for case in cases if case.id not in leave_out]
+    kept = [
+        case.model_copy(update={"size": image_size(folder.folder / case.image, case.frame)})
+        for case in cases
+        if case.id not in leave_out
+    ]
     return LandmarkDataset(scheme=scheme, cases=kept, root=folder.folder)
 
 

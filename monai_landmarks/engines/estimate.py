@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import logging
+import math
 import time
 from collections.abc import Sequence
 
 import torch
+import torch.distributed as dist
 from monai.engines import SupervisedTrainer
 
 logger = logging.getLogger(__name__)
@@ -21,8 +23,8 @@ def estimate_training(trainer: SupervisedTrainer, size: Sequence[int], batch_siz
     Args:
         trainer: gives network, device, inferer and the epochs.
         size: rows and columns of the input.
-        batch_size: images a step.
-        samples: training images an epoch.
+        batch_size: images a step and process.
+        samples: training images an epoch, which the processes of a distributed training share.
 
     Returns:
         Seconds, also logged.
@@ -37,13 +39,20 @@ def estimate_training(trainer: SupervisedTrainer, size: Sequence[int], batch_siz
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         seconds.append(time.perf_counter() - began)
-    steps = trainer.state.max_epochs * -(-samples // batch_size)
+    processes = dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+    steps = trainer.state.max_epochs * steps_an_epoch(samples, batch_size, processes)
     total = steps * min(seconds[1:])
+    where = f"{processes} x {device.type}" if processes > 1 else device
     logger.info(
         f"Training: {samples} images of {size[0]} x {size[1]}, {trainer.state.max_epochs} epochs, {steps} steps of "
-        f"{min(seconds[1:]):.2f} s on {device}: about {describe_seconds(total)}, plus loading and validation."
+        f"{min(seconds[1:]):.2f} s on {where}: about {describe_seconds(total)}, plus loading and validation."
     )
     return total
+
+
+def steps_an_epoch(samples: int, batch_size: int, processes: int = 1) -> int:
+    """Optimiser steps of an epoch: each process takes its share of the samples, in batches of its own."""
+    return math.ceil(math.ceil(samples / processes) / batch_size)
 
 
 def describe_seconds(seconds: float) -> str:

@@ -37,6 +37,21 @@ def run_bundle(bundle: Path, run_id: str, configs: Sequence[str] = ("train",), *
     return workflow
 
 
+def check_switches(**switches: Any) -> None:
+    """Refuse settings that must be True or False and are not.
+
+    `--resume false` arrives as the text "false", which would count as true. The configs call this in `initialize`, the
+    one list that is run before anything else is evaluated, from a shell and from Python alike.
+
+    Raises:
+        ConfigError: naming every such option and how to spell it.
+    """
+    wrong = [f"--{name} {value}" for name, value in switches.items() if not isinstance(value, bool)]
+    if wrong:
+        remedy = " or ".join(f"--{wrong[0].split()[0][2:]} {value}" for value in (True, False))
+        raise ConfigError(f"{', '.join(wrong)}: must be True or False, spelled so; write {remedy}")
+
+
 def refuse_special_paths(values: Iterable[Any]) -> None:
     """MONAI's configs read "#" in a text as a reference, and a leading "$" or "@" as code.
 

@@ -1,7 +1,8 @@
-"""What an evaluation leaves behind: metrics.json, cases.csv and a table in the terminal."""
+"""What an evaluation leaves behind: metrics.json, cases.csv, evaluation.json and a table in the terminal."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,14 @@ from monai_landmarks.metrics import (
     write_metrics,
 )
 
+RECORD = "evaluation.json"
+
 
 class EvaluationWriter:
     """Writes the files of an evaluated split when the evaluator completes.
 
     Args:
-        directory: where metrics.json and cases.csv go.
+        directory: where metrics.json, cases.csv and evaluation.json go; the last says which data set it was.
         metric: the metric attached to the evaluator; it has collected every point.
         dataset: gives names, groups and cases.
         split: which of its splits was evaluated, in the order of `dataset.select(split)`.
@@ -72,6 +75,8 @@ class EvaluationWriter:
         self.summary = summarise(results, self.split, thresholds_mm=self.thresholds_mm)
         write_metrics(self.summary, self.directory / "metrics.json")
         results.write_csv(self.directory / "cases.csv")
+        record = {"dataset": self.dataset.scheme.name, "digest": self.dataset.digest(), "split": self.split}
+        (self.directory / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
         console = Console()
         console.print(rich_table({self.title: self.summary}, title=f"{self.split}: {len(results.case_ids)} images"))
         console.print(f"{self.directory / 'metrics.json'}, {self.directory / 'cases.csv'}", soft_wrap=True)

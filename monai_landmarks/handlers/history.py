@@ -16,7 +16,8 @@ from monai.utils import CommonKeys
 from torch.optim import Optimizer
 
 logger = logging.getLogger(__name__)
-FIELDS = ("epoch", "loss", "radius", "learning_rate", "val_mre", "seconds")
+FIELDS = ("epoch", "loss", "radius", "shape", "learning_rate", "val_mre", "seconds")
+TEXTS = ("shape",)
 
 
 class HasRadius(Protocol):
@@ -35,13 +36,17 @@ class HistoryHandler:
         evaluator: gives `val_mre`, empty in an epoch without validation.
         optimizer: gives the learning rate.
         regions: gives the region `radius`, at a longer side of 512.
+        shape: the region's shape, such as Diamond, for a figure of the schedule.
     """
 
-    def __init__(self, path: str | Path, evaluator: Evaluator, optimizer: Optimizer, regions: HasRadius) -> None:
+    def __init__(
+        self, path: str | Path, evaluator: Evaluator, optimizer: Optimizer, regions: HasRadius, shape: str = ""
+    ) -> None:
         self.path = Path(path)
         self.evaluator = evaluator
         self.optimizer = optimizer
         self.regions = regions
+        self.shape = shape
         self.rows: list[dict[str, Any]] = []
         self._losses: list[float] = []
         self._began = 0.0
@@ -75,6 +80,7 @@ class HistoryHandler:
             "epoch": engine.state.epoch,
             "loss": sum(self._losses) / len(self._losses),
             "radius": self.regions.radius,
+            "shape": self.shape,
             "learning_rate": self.optimizer.param_groups[0]["lr"],
             "val_mre": float(state.metrics[state.key_metric_name]) if validated else math.nan,
             "seconds": time.perf_counter() - self._began,
@@ -103,14 +109,13 @@ def write_history(rows: list[dict[str, Any]], path: Path) -> None:
 
 def read_history(path: str | Path) -> list[dict[str, Any]]:
     """Rows of a history.csv, numbers as numbers."""
+    kinds = {"epoch": int, **dict.fromkeys(TEXTS, str)}
     with Path(path).open(newline="", encoding="utf-8") as file:
-        return [
-            {key: int(value) if key == "epoch" else float(value) for key, value in row.items()}
-            for row in csv.DictReader(file)
-        ]
+        return [{key: kinds.get(key, float)(value) for key, value in row.items()} for row in csv.DictReader(file)]
 
 
 def last_metrics(path: str | Path) -> dict[str, float]:
     """The last epoch's finite numbers, for tracking."""
     row = read_history(path)[-1]
-    return {key: float(value) for key, value in row.items() if key != "epoch" and math.isfinite(value)}
+    left_out = ("epoch", *TEXTS)
+    return {key: float(value) for key, value in row.items() if key not in left_out and math.isfinite(value)}

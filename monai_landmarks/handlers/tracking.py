@@ -18,6 +18,7 @@ from monai.handlers import MLFlowHandler
 from monai.utils import path_to_sqlite_uri
 
 RUN_FILE = "mlflow_run.json"
+EVALUATION_ERROR = "evaluation_error"
 PACKAGES = ("monai_landmarks", "monai", "torch", "pytorch-ignite", "numpy", "pydicom", "mlflow")
 
 
@@ -45,9 +46,10 @@ def environment() -> dict[str, str]:
 class ExperimentTracker(MLFlowHandler):
     """MONAI's MLFlowHandler with a run that is really this training's.
 
-    The run's id is kept in `directory`/mlflow_run.json: a resume continues that run and no other, an evaluation adds
-    its numbers to it. Ends as FINISHED, or FAILED when the engine raises. Parent's behaviours put right: it continues
-    the latest unfinished run of the same name, leaves runs RUNNING, and marks a crash as nothing.
+    The run's id is kept in `directory`/mlflow_run.json: a training that continues after its checkpoint continues that
+    run and no other; one that starts at its first epoch is a new run. Ends as FINISHED, or FAILED when the engine
+    raises. Parent's behaviours put right: it continues the latest unfinished run of the same name, leaves runs
+    RUNNING, and marks a crash as nothing.
 
     Args:
         directory: where the run's id is kept, the bundle's models folder.
@@ -59,7 +61,6 @@ class ExperimentTracker(MLFlowHandler):
         case_files: files that show patients (reports, overlays): logged only to a local store, or when
             `share_cases` is set.
         share_cases: the user's consent to send them to a server.
-        resume: continue the run in mlflow_run.json.
         prefix: put before every metric's name.
     """
 
@@ -79,7 +80,6 @@ class ExperimentTracker(MLFlowHandler):
         files: Iterable[str | Path] = (),
         case_files: Iterable[str | Path] = (),
         share_cases: bool = False,
-        resume: bool = True,
         prefix: str = "",
     ) -> None:
         # Only the first of several processes tracks; two would also make the SQLite tables at the same time.
@@ -102,7 +102,6 @@ class ExperimentTracker(MLFlowHandler):
         self.files = [Path(path) for path in files]
         self.case_files = [Path(path) for path in case_files]
         self.share_cases = share_cases
-        self.resume = resume
         self.prefix = prefix
 
     def attach(self, engine: Engine) -> None:
@@ -117,13 +116,16 @@ class ExperimentTracker(MLFlowHandler):
     def start(self, engine: Engine) -> None:
         """Open this training's run, an old one on a resume, else a new one."""
         self._set_experiment()
-        run_id = self.known_run() if self.resume else None
+        self.open(self.known_run() if engine.state.epoch > 0 else None)
+        self.client.update_run(self.cur_run.info.run_id, status="RUNNING")
+
+    def open(self, run_id: str | None) -> None:
+        """Take up a run, or make a new one and note it, and log the parameters it lacks."""
         if run_id is None:
             self.cur_run = self.client.create_run(self.experiment.experiment_id, run_name=self.run_name)
             note = {"run_id": self.cur_run.info.run_id, "tracking_uri": self.client.tracking_uri}
             (self.directory / RUN_FILE).write_text(json.dumps(note) + "\n")
         else:
-            self.client.update_run(run_id, status="RUNNING")
             self.cur_run = self.client.get_run(run_id)
         params = dict(self.experiment_param)
         self._delete_exist_param_in_dict(params)
@@ -159,10 +161,48 @@ class ExperimentTracker(MLFlowHandler):
     def fail(self, engine: Engine, error: Exception) -> None:
         """Mark the run as failed and let the error go on."""
         if self.cur_run is not None:
-            local = is_local(self.client.tracking_uri)
-            # A message may name files, and so patients.
-            self.client.set_tag(self.cur_run.info.run_id, "error", str(error)[:5000] if local else type(error).__name__)
-            self.client.set_terminated(self.cur_run.info.run_id, "FAILED")
-            self.cur_run = None
-            self._dispose_sqlite_store()
+            self.tag_error("error", error)
+            self.run_finish_status = "FAILED"
+            self.close()
         raise error
+
+    def tag_error(self, tag: str, error: Exception) -> None:
+        """Say what happened; to a server the error's kind alone, for a message may name files, and so patients."""
+        local = is_local(self.client.tracking_uri)
+        self.client.set_tag(self.cur_run.info.run_id, tag, str(error)[:5000] if local else type(error).__name__)
+
+
+class EvaluationTracker(ExperimentTracker):
+    """Adds an evaluation's numbers to the run of the training it evaluates, and never touches that run's status.
+
+    Without a known run it makes one of its own, which ends as FINISHED or FAILED. An evaluation that fails leaves the
+    tag `evaluation_error` on the training's run; the next one that succeeds removes it.
+    """
+
+    own_run = True
+
+    def start(self, engine: Engine) -> None:
+        """Open the training's run."""
+        self._set_experiment()
+        run_id = self.known_run()
+        self.own_run = run_id is None
+        self.open(run_id)
+
+    def finish(self, engine: Engine) -> None:
+        """Log the files; nothing is wrong any more."""
+        if EVALUATION_ERROR in self.cur_run.data.tags:
+            self.client.delete_tag(self.cur_run.info.run_id, EVALUATION_ERROR)
+        super().finish(engine)
+
+    def fail(self, engine: Engine, error: Exception) -> None:
+        """Say that the evaluation failed; a run of its own has failed with it."""
+        if not self.own_run and self.cur_run is not None:
+            self.tag_error(EVALUATION_ERROR, error)
+            self.close()
+        super().fail(engine, error)
+
+    def close(self) -> None:
+        """End a run of its own; let go of a training's."""
+        if not self.own_run:
+            self.cur_run = None
+        super().close()

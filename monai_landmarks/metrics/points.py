@@ -179,14 +179,30 @@ class PatientBootstrap:
         It is (NaN, NaN) with fewer than two patients, without resamples, or if a point was not predicted. A
         patient without any value is resampled like the others and adds nothing.
         """
+        return self.interval(self.means(values))
+
+    def difference(self, values: np.ndarray, other: PatientBootstrap, others: np.ndarray) -> tuple[float, float]:
+        """Interval of the pooled mean of `others` less that of `values`, the patients of both being different ones."""
+        mine, theirs = self.means(values), other.means(others)
+        count = min(mine.size, theirs.size)
+        return self.interval(theirs[:count] - mine[:count])
+
+    def interval(self, replicates: np.ndarray) -> tuple[float, float]:
+        """Percentiles of the replicates; (NaN, NaN) of none."""
+        if not replicates.size:
+            return float("nan"), float("nan")
+        low, high = np.percentile(replicates, self._percentiles)
+        return float(low), float(high)
+
+    def means(self, values: np.ndarray) -> np.ndarray:
+        """The pooled mean of (N, K) values in each resample that holds a value; empty where `mean` has no interval."""
         values = np.asarray(values, dtype=np.float64)
         known = ~np.isnan(values)
         if self._weights is None or not known.any() or np.isinf(values).any():
-            return float("nan"), float("nan")
+            return np.zeros(0)
         total = self._weights @ self._per_patient(np.where(known, values, 0.0).sum(axis=1))
         count = self._weights @ self._per_patient(known.sum(axis=1).astype(np.float64))
-        low, high = np.percentile(total[count > 0] / count[count > 0], self._percentiles)
-        return float(low), float(high)
+        return total[count > 0] / count[count > 0]
 
     def mre(self, errors: np.ndarray) -> tuple[float, float]:
         """Interval of the MRE."""

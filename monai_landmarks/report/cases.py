@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 
 import numpy as np
 
-from monai_landmarks.data.dataset import Case, LandmarkDataset, State
+from monai_landmarks.data.dataset import LandmarkDataset
+from monai_landmarks.draw import overlay
 from monai_landmarks.errors import LandmarksError
 from monai_landmarks.metrics import Results
 from monai_landmarks.metrics.points import image_means
-from monai_landmarks.metrics.summary import PRESENCE_THRESHOLD
-from monai_landmarks.report.figures import data_uri
+from monai_landmarks.report.pictures import claimed_points, jpeg_uri, read_pixels
 
 PER_KIND = 3
 LONGER_SIDE = 720
-JPEG_QUALITY = 88
+NAMED = 3
+# Read at half the size, three images beside each other.
+FONT = 20
 
 
 @dataclass(frozen=True)
 class CaseFigure:
-    """One image for the template; `picture` is None where the image cannot be shown, and `fault` says why."""
+    """One image for the template; `picture` is None where the image cannot be shown, and `fault` says why.
+
+    `furthest` holds the landmarks that are furthest off with their errors, the worst first.
+    """
 
     case_id: str
     mean: float
-    worst_name: str
-    worst: float
+    furthest: list[tuple[str, float]]
     picture: str | None
     fault: str
 
@@ -43,45 +46,41 @@ def choose(errors: np.ndarray, per_kind: int = PER_KIND) -> dict[str, list[int]]
     return {"Best": best, "Median": median, "Worst": worst[::-1]}
 
 
-def case_figures(results: Results, dataset: LandmarkDataset, errors: np.ndarray) -> dict[str, list[CaseFigure]]:
-    """The chosen images, drawn. An image that cannot be read is named and does not stop the report."""
-    cases = {case.id: case for case in dataset.cases}
+def case_figures(
+    results: Results, dataset: LandmarkDataset, errors: np.ndarray, named_from: float, unit: str
+) -> dict[str, list[CaseFigure]]:
+    """The chosen images, drawn. An image that cannot be read is named and does not stop the report.
+
+    Args:
+        results: of the evaluation.
+        dataset: where the images are.
+        errors: (N, K) in the report's unit.
+        named_from: a point as far off as this is named in the picture, up to three of them.
+        unit: of the errors.
+    """
     chosen = choose(errors)
     return {
-        kind: [_figure(results, i, errors[i], dataset, cases) for i in rows] for kind, rows in chosen.items() if rows
+        kind: [_figure(results, i, errors[i], dataset, named_from, unit) for i in rows]
+        for kind, rows in chosen.items()
+        if rows
     }
 
 
 def _figure(
-    results: Results, i: int, errors: np.ndarray, dataset: LandmarkDataset, cases: dict[str, Case]
+    results: Results, i: int, errors: np.ndarray, dataset: LandmarkDataset, named_from: float, unit: str
 ) -> CaseFigure:
     case_id = results.case_ids[i]
+    known = np.where(np.isnan(errors), -1.0, errors)
+    furthest = [int(k) for k in np.argsort(-known, kind="stable")[:NAMED] if known[k] >= 0]
+    names = [""] * len(results.names)
+    for k in furthest:
+        if named_from <= errors[k] < np.inf:
+            names[k] = f"{results.names[k]} {errors[k]:.1f} {unit}"
     try:
-        picture, fault = _picture(results, i, dataset, cases[case_id]), ""
-    except KeyError:
-        picture, fault = None, "the data set file has no such case"
+        pixels, fault = read_pixels(dataset, case_id), ""
+        found = claimed_points(results, i)
+        picture = jpeg_uri(overlay(pixels, results.truth[i], found, names, LONGER_SIDE, join=True, font=FONT))
     except LandmarksError as error:
         picture, fault = None, str(error)
-    worst = int(np.nanargmax(errors))
     mean = float(image_means(errors[None])[0])
-    return CaseFigure(case_id, mean, results.names[worst], float(errors[worst]), picture, fault)
-
-
-def _picture(results: Results, i: int, dataset: LandmarkDataset, case: Case) -> str:
-    from monai_landmarks.data.reader import read_radiograph
-    from monai_landmarks.draw import overlay
-
-    radiograph = read_radiograph(
-        dataset.root / case.image,
-        frame=case.frame,
-        polarity=case.polarity,
-        spacing_mm=case.spacing_mm,
-        magnification=case.magnification,
-    )
-    # What the model calls absent it does not claim to have found; where there is truth, its point is scored.
-    claimed = (results.presence[i] >= PRESENCE_THRESHOLD) | (results.state[i] == State.PRESENT)
-    predicted = np.where(claimed[:, None], results.predicted[i], np.nan)
-    image = overlay(radiograph.pixels, truth=results.truth[i], predicted=predicted, size=LONGER_SIDE)
-    stream = io.BytesIO()
-    image.convert("RGB").save(stream, format="JPEG", quality=JPEG_QUALITY, optimize=True)
-    return data_uri(stream.getvalue(), "image/jpeg")
+    return CaseFigure(case_id, mean, [(results.names[k], float(errors[k])) for k in furthest], picture, fault)

@@ -16,6 +16,10 @@ from monai_landmarks.report import wording
 from monai_landmarks.report.boxes import axis_limit, axis_svg, box_svg
 from monai_landmarks.report.cases import case_figures
 from monai_landmarks.report.figures import COLOURS, cumulative_curve, training_curves
+from monai_landmarks.report.furthest import furthest_points
+from monai_landmarks.report.plane_section import plane_section
+from monai_landmarks.report.schedule import schedule_section
+from monai_landmarks.report.sites import SiteTable, other_images, shared_images, site_table, split_by_site
 
 THIS_MODEL = "this model"
 STATISTICS = (
@@ -51,7 +55,8 @@ def write_report(
         metrics: what `summarise` made of them.
         dataset: where the images of the best, median and worst cases are found.
         history: a row an epoch (epoch, loss, val_mre, radius); None leaves the training curves out.
-        compare: metrics and results of other models, by the name of their row.
+        compare: metrics and results of other models on the same images, or of this one on other images (an external
+            site), by the name of their row.
         title: of the page.
         provenance: versions, data set digest, command, ...: what it takes to repeat the run.
         notes: sentences a reader must not miss, such as "The radiographs are simulated."
@@ -64,6 +69,8 @@ def write_report(
     unit = shared_unit({name: row[0] for name, row in rows.items()})
     errors = {name: _errors(row[1], unit) for name, row in rows.items()}
     plane = metrics["spacing_plane"] if unit == "mm" else None
+    shown = None if public else dataset
+    limits = _thresholds(metrics[unit])
     context = {
         "title": title,
         "unit": unit,
@@ -77,29 +84,50 @@ def write_report(
         "presence": _presence(metrics),
         "details": _details(metrics),
         "training": training_curves(history) if history else None,
-        "cases": None if public else case_figures(results, dataset, errors[THIS_MODEL]),
+        "schedule": schedule_section(history, results, shown) if history else None,
+        "error_plane": plane_section(results, shown, metrics, unit),
+        "sites": _sites(rows, dataset, unit),
+        "cases": case_figures(results, shown, errors[THIS_MODEL], max(limits, default=0.0), unit) if shown else None,
+        "furthest": furthest_points(results, shown, errors[THIS_MODEL], unit) if shown else [],
         "provenance": _provenance(provenance or {}, public),
         **_pooled(rows, unit, errors),
         **_landmarks(metrics, results, unit, errors[THIS_MODEL]),
     }
+    return _write(_render(context), output)
+
+
+def _write(page: str, output: Path) -> Path:
+    """Replace the file whole."""
     output.parent.mkdir(parents=True, exist_ok=True)
     temporary = output.with_suffix(output.suffix + ".part")
-    temporary.write_text(_render(context), encoding="utf-8")
+    temporary.write_text(page, encoding="utf-8")
     return temporary.replace(output)
 
 
 def _render(context: Mapping[str, Any]) -> str:
-    from jinja2 import Environment, StrictUndefined
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"number": _number, "percent": percent}
-    source = files("monai_landmarks.report").joinpath("template.html").read_text(encoding="utf-8")
-    return environment.from_string(source).render(context)
+    folder = files("monai_landmarks.report")
+    environment = Environment(
+        loader=FunctionLoader(lambda name: folder.joinpath(name).read_text(encoding="utf-8")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": _number, "percent": percent, "signed": _signed}
+    return environment.get_template("template.html").render(context)
 
 
 def _number(value: float | None) -> str:
     """For the template: a dash also for what has no finite value."""
     return number(value) if value is not None and np.isfinite(value) else DASH
+
+
+def _signed(value: float) -> str:
+    """For the template: a number with its sign, none for zero."""
+    text = f"{value:+.2f}".replace("-", "−")
+    return "0.00" if float(text[1:]) == 0 else text
 
 
 def _errors(results: Results, unit: str) -> np.ndarray:
@@ -170,11 +198,33 @@ def _details(metrics: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
     return table
 
 
+def _sites(
+    rows: Mapping[str, tuple[dict[str, Any], Results]], dataset: LandmarkDataset, unit: str
+) -> list[tuple[str, SiteTable]]:
+    """A table of the sites within this evaluation, and one for each evaluation of other images; with their headings."""
+    metrics, results = rows[THIS_MODEL]
+    block = metrics[unit]
+    if not block:
+        return []
+    compared = {name: row[1] for name, row in rows.items() if name != THIS_MODEL}
+    groups = {"Sites in this evaluation": split_by_site(results, dataset)}
+    for name, other in other_images(results, compared).items():
+        groups[f"This evaluation and “{name}”"] = {"this evaluation": results, name: other}
+    limits, outlier = _thresholds(block), float(block["outliers"]["over"])
+    return [(title, site_table(sites, unit, limits, outlier)) for title, sites in groups.items() if sites]
+
+
 def _comparison_notes(rows: Mapping[str, tuple[dict[str, Any], Results]]) -> list[str]:
-    """A comparison on other images is said to be one."""
-    own = rows[THIS_MODEL][1].case_ids
-    others = [name for name, (_, results) in rows.items() if sorted(results.case_ids) != sorted(own)]
-    return [f"“{name}” was evaluated on other images: its row cannot be compared directly." for name in others]
+    """A comparison on other images, all or some, is said to be one."""
+    own = rows[THIS_MODEL][1]
+    notes = []
+    for name, (_, results) in rows.items():
+        shared = shared_images(own, results)
+        if not shared:
+            notes.append(f"“{name}” was evaluated on other images: its numbers are those of other patients.")
+        elif shared != len(own.case_ids) or shared != len(results.case_ids):
+            notes.append(f"“{name}” shares {shared} images with this evaluation: its row cannot be compared directly.")
+    return notes
 
 
 def _provenance(provenance: Mapping[str, str], public: bool) -> dict[str, str]:

@@ -39,7 +39,8 @@ def data_uri(content: bytes, mime: str) -> str:
     return f"data:{mime};base64,{base64.b64encode(content).decode('ascii')}"
 
 
-def _svg(figure: Figure) -> str:
+def svg_uri(figure: Figure) -> str:
+    """A figure as the address of an SVG image."""
     stream = io.BytesIO()
     figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
     return data_uri(stream.getvalue(), "image/svg+xml")
@@ -77,7 +78,7 @@ def cumulative_curve(errors: Mapping[str, np.ndarray], label: str, thresholds: S
             )
         axes.set(xlim=(0, limit), ylim=(0, 101), xlabel=label, ylabel="points closer than this, %")
         figure.legend(loc="outside upper left", ncols=min(len(errors), 2), fontsize=9)
-        return _svg(figure)
+        return svg_uri(figure)
 
 
 PANELS = (("loss", "training loss"), ("val_mre", "validation MRE"), ("radius", "region radius, px at 512"))
@@ -105,7 +106,7 @@ def training_curves(history: Sequence[Mapping[str, Any]]) -> str | None:
             axes.set_title(title, loc="left", fontsize=9.5, color=INK)
         rows[-1].set_xlabel("epoch")
         rows[-1].xaxis.get_major_locator().set_params(integer=True)
-        return _svg(figure)
+        return svg_uri(figure)
 
 
 def _panel(axes: Axes, x: np.ndarray, y: np.ndarray, colour: str, *, stepped: bool, best: bool) -> None:

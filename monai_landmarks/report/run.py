@@ -8,6 +8,7 @@ from typing import Any
 
 from monai_landmarks.data.dataset import LandmarkDataset
 from monai_landmarks.errors import LandmarksError
+from monai_landmarks.handlers.evaluation import RECORD
 from monai_landmarks.metrics import Results
 from monai_landmarks.metrics.summary import FORMAT, VERSION
 
@@ -27,7 +28,7 @@ def load_evaluation(folder: Path, dataset: LandmarkDataset) -> Evaluation:
     if results.names != dataset.names:
         raise LandmarksError(
             f"{folder / 'cases.csv'}: its landmarks are not those of the data set ({dataset.scheme.name}); "
-            "name the data set the model was evaluated on"
+            "name the data set the model was evaluated on; only evaluations of the same landmarks can be compared"
         )
     if list(metrics["images"]) != results.case_ids:
         raise LandmarksError(f"{folder}: metrics.json and cases.csv hold different cases; evaluate again")
@@ -49,6 +50,14 @@ def load_provenance(folder: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
     return {str(key): str(text) for key, text in _read_json(path, "delete it").items()}
+
+
+def load_record(folder: Path) -> dict[str, str]:
+    """evaluation.json: dataset (the name of its scheme), digest and split. Empty where an evaluation left none."""
+    path = folder / RECORD
+    if not path.is_file():
+        return {}
+    return {str(key): str(text) for key, text in _read_json(path, "evaluate again").items()}
 
 
 def _read_json(path: Path, remedy: str) -> dict[str, Any]:

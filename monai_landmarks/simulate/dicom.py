@@ -1,4 +1,4 @@
-"""Writing a simulated radiograph as a Digital X-Ray Image (DICOM PS3.3 section A.26, for presentation)."""
+"""Writing a simulated image: a Digital X-Ray Image (DICOM PS3.3 A.26, for presentation) or an X-Ray RF Image (A.16)."""
 
 from __future__ import annotations
 
@@ -8,13 +8,22 @@ from pathlib import Path
 import numpy as np
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence
-from pydicom.uid import UID, DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
+from pydicom.uid import (
+    UID,
+    DigitalXRayImageStorageForPresentation,
+    ExplicitVRLittleEndian,
+    XRayRadiofluoroscopicImageStorage,
+)
 
 from monai_landmarks.simulate.film import LEVELS
 from monai_landmarks.simulate.radiograph import Radiograph, View
 
 # Root for UIDs made from UUIDs or hashes (PS3.5 annex B.2); no registered root is needed.
 IMPLEMENTATION = UID("2.25.232613415071170287130486146017158312013")
+
+STORAGE = {"DX": DigitalXRayImageStorageForPresentation, "RF": XRayRadiofluoroscopicImageStorage}
+# ImageLaterality of a case's side.
+LATERALITY = {"L": "L", "R": "R", "both": "B"}
 
 
 def fixed_uid(*parts: object) -> UID:
@@ -36,7 +45,7 @@ def write_dicom(path: Path, image: Radiograph, view: View, patient: str, identit
         identity: what makes the image unique (preset, seed, index); UIDs are derived from it.
     """
     meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = DigitalXRayImageStorageForPresentation
+    meta.MediaStorageSOPClassUID = STORAGE[view.modality]
     meta.MediaStorageSOPInstanceUID = fixed_uid("instance", *identity)
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     meta.ImplementationClassUID = IMPLEMENTATION
@@ -49,8 +58,9 @@ def write_dicom(path: Path, image: Radiograph, view: View, patient: str, identit
     )
     _patient_and_study(dataset, patient, identity)
     _acquisition(dataset, image, view)
-    _anatomy(dataset, view)
+    _anatomy(dataset, image, view)
     _pixels(dataset, image)
+    {"DX": _radiography, "RF": _fluoroscopy}[view.modality](dataset, image)
     dataset.save_as(temporary, enforce_file_format=True)
     temporary.replace(path)
 
@@ -64,7 +74,6 @@ def _patient_and_study(dataset: Dataset, patient: str, identity: tuple[object, .
     dataset.StudyDate = dataset.StudyTime = dataset.ReferringPhysicianName = dataset.StudyID = (
         dataset.AccessionNumber
     ) = ""
-    dataset.Modality, dataset.PresentationIntentType = "DX", "FOR PRESENTATION"
     dataset.SeriesNumber, dataset.InstanceNumber = 1, 1
     dataset.Manufacturer, dataset.ManufacturerModelName = "monai_landmarks", "radiograph simulator"
     dataset.ImageComments = "Synthetic radiograph from a statistical shape model; no patient was imaged"
@@ -72,25 +81,19 @@ def _patient_and_study(dataset: Dataset, patient: str, identity: tuple[object, .
 
 def _acquisition(dataset: Dataset, image: Radiograph, view: View) -> None:
     """X-ray geometry, dose and positioning."""
-    dataset.ImageType = ["ORIGINAL", "PRIMARY", ""]
-    dataset.AcquisitionContextSequence = Sequence()
+    dataset.Modality = view.modality
     dataset.DistanceSourceToDetector = round(image.source_detector, 2)
     dataset.DistanceSourceToPatient = round(image.source_patient, 2)
     dataset.EstimatedRadiographicMagnificationFactor = round(image.source_detector / image.source_patient, 6)
     dataset.ImagerPixelSpacing = [image.spacing, image.spacing]
-    dataset.KVP, dataset.ExposureInuAs, dataset.Exposure = (
-        image.kvp,
-        round(1000 * image.exposure),
-        round(image.exposure),
-    )
-    dataset.DetectorType, dataset.DetectorConfiguration = "SCINTILLATOR", "AREA"
-    dataset.PositionerType, dataset.ViewPosition = "COLUMN", view.position
+    dataset.KVP, dataset.ExposureInuAs = image.kvp, round(1000 * image.exposure)
+    dataset.ViewPosition = view.position
     dataset.PatientOrientation = list(view.orientation)
 
 
-def _anatomy(dataset: Dataset, view: View) -> None:
+def _anatomy(dataset: Dataset, image: Radiograph, view: View) -> None:
     """Body part, laterality and the codes of region and view."""
-    dataset.BodyPartExamined, dataset.ImageLaterality = view.body_part, view.laterality
+    dataset.BodyPartExamined, dataset.ImageLaterality = view.body_part, LATERALITY[image.side]
     dataset.AnatomicRegionSequence = Sequence([_code(*view.region)])
     item = _code(*view.view)
     item.ViewModifierCodeSequence = Sequence()
@@ -105,11 +108,30 @@ def _code(value: str, scheme: str, meaning: str) -> Dataset:
 
 def _pixels(dataset: Dataset, image: Radiograph) -> None:
     """Pixel data and how to show them. MONOCHROME1: stored inverted, high values are dark on the screen."""
-    stored = (LEVELS - 1 - image.pixels if image.monochrome1 else image.pixels).astype("<u2")
+    stored = _stored(image).astype("<u2")
     dataset.Rows, dataset.Columns = stored.shape
     dataset.SamplesPerPixel, dataset.PixelRepresentation = 1, 0
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 12, 11
     dataset.PhotometricInterpretation = "MONOCHROME1" if image.monochrome1 else "MONOCHROME2"
+    dataset.WindowCenter, dataset.WindowWidth = LEVELS // 2, LEVELS
+    dataset.BurnedInAnnotation, dataset.LossyImageCompression = "NO", "00"
+    dataset.PixelData = np.ascontiguousarray(stored).tobytes()
+
+
+def _stored(image: Radiograph) -> np.ndarray:
+    """The file's values: inverted for MONOCHROME1; where bone is stored dark the circle is, and outside it stays 0."""
+    if image.monochrome1:
+        return LEVELS - 1 - image.pixels
+    return np.where(image.pixels > 0, LEVELS - image.pixels, 0) if image.bone_dark else image.pixels
+
+
+def _radiography(dataset: Dataset, image: Radiograph) -> None:
+    """What only a Digital X-Ray Image has."""
+    dataset.PresentationIntentType, dataset.ImageType = "FOR PRESENTATION", ["ORIGINAL", "PRIMARY", ""]
+    dataset.AcquisitionContextSequence = Sequence()
+    dataset.Exposure = round(image.exposure)
+    dataset.DetectorType, dataset.DetectorConfiguration = "SCINTILLATOR", "AREA"
+    dataset.PositionerType = "COLUMN"
     dataset.PresentationLUTShape = "INVERSE" if image.monochrome1 else "IDENTITY"
     # Sign: +1 if higher stored values mean more X-rays, which is so where bone is stored dark.
     dataset.PixelIntensityRelationship, dataset.PixelIntensityRelationshipSign = (
@@ -117,6 +139,22 @@ def _pixels(dataset: Dataset, image: Radiograph) -> None:
         1 if image.monochrome1 else -1,
     )
     dataset.RescaleIntercept, dataset.RescaleSlope, dataset.RescaleType = 0, 1, "US"
-    dataset.WindowCenter, dataset.WindowWidth = LEVELS // 2, LEVELS
-    dataset.BurnedInAnnotation, dataset.LossyImageCompression = "NO", "00"
-    dataset.PixelData = np.ascontiguousarray(stored).tobytes()
+
+
+def _fluoroscopy(dataset: Dataset, image: Radiograph) -> None:
+    """What only an X-Ray RF Image has: a single exposure of a C-arm with a round field."""
+    dataset.ImageType = ["ORIGINAL", "PRIMARY", "SINGLE PLANE"]
+    dataset.RadiationSetting, dataset.Exposure, dataset.PositionerType = "GR", None, "CARM"
+    dataset.PixelIntensityRelationship = "DISP"
+    if image.bone_dark:
+        # As most C-arms write it, without a sign: bone dark is what the modality implies.
+        dataset.PixelPaddingValue = 0
+    else:
+        dataset.PixelIntensityRelationshipSign = -1
+    if image.circle:
+        row, column, radius = image.circle
+        dataset.FieldOfViewShape, dataset.CollimatorShape = "ROUND", "CIRCULAR"
+        dataset.FieldOfViewDimensions = round(2 * radius * image.spacing)
+        # Pixels count from 1.
+        dataset.CenterOfCircularCollimator = [round(row) + 1, round(column) + 1]
+        dataset.RadiusOfCircularCollimator = round(radius)

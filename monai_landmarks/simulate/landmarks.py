@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -12,10 +13,11 @@ from monai_landmarks.simulate.anatomy import SIDES, Anatomy, Bone
 from monai_landmarks.simulate.projection import Projection
 
 Locate = Callable[[Anatomy, Projection], np.ndarray]
+AnatomyT = TypeVar("AnatomyT")
 
 
 @dataclass(frozen=True)
-class LandmarkRule:
+class LandmarkRule(Generic[AnatomyT]):
     """A landmark (or, if `paired`, the landmarks of both sides) and how to find it in a view.
 
     Attributes:
@@ -32,7 +34,7 @@ class LandmarkRule:
     definition: str
     colour: str
     group: str
-    locate: Callable[[str], Locate]
+    locate: Callable[[str], Callable[[AnatomyT, Projection], np.ndarray]]
     paired: bool = True
 
     def sides(self) -> tuple[str, ...]:
@@ -44,7 +46,7 @@ class LandmarkRule:
         return f"{self.name}_{side}" if side else self.name
 
 
-def build_scheme(name: str, rules: tuple[LandmarkRule, ...]) -> Scheme:
+def build_scheme(name: str, rules: tuple[LandmarkRule[AnatomyT], ...]) -> Scheme:
     """The scheme of a data set with these landmarks, in their order."""
     landmarks: list[Landmark] = []
     groups: dict[str, list[str]] = {}
@@ -62,9 +64,24 @@ def build_scheme(name: str, rules: tuple[LandmarkRule, ...]) -> Scheme:
     )
 
 
-def locate_all(rules: tuple[LandmarkRule, ...], anatomy: Anatomy, projection: Projection) -> dict[str, np.ndarray]:
+def locate_all(
+    rules: tuple[LandmarkRule[AnatomyT], ...], anatomy: AnatomyT, projection: Projection
+) -> dict[str, np.ndarray]:
     """(row, column) of every landmark by full name, in the scheme's order, wherever it falls."""
     return {rule.full_name(side): rule.locate(side)(anatomy, projection) for rule in rules for side in rule.sides()}
+
+
+def locate_side(
+    rules: tuple[LandmarkRule, ...], anatomy: Anatomy, projection: Projection, side: str
+) -> dict[str, np.ndarray]:
+    """(row, column) of every landmark by name in a view of one side, whose landmarks carry no side in their names."""
+    return {rule.name: rule.locate(side)(anatomy, projection) for rule in rules}
+
+
+def pick(rules: tuple[LandmarkRule, ...], *names: str) -> tuple[LandmarkRule, ...]:
+    """The rules of these names, in this order."""
+    known = {rule.name: rule for rule in rules}
+    return tuple(known[name] for name in names)
 
 
 def bone_of(anatomy: Anatomy, name: str, side: str) -> Bone:

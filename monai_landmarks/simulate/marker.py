@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
+from monai_landmarks.simulate.anatomy import Range
 from monai_landmarks.simulate.film import Field
 
 # Strokes in a box 0..1 wide, 0 (top)..1.4 (bottom): ((x, y), (x, y)).
@@ -23,23 +25,48 @@ STROKES = {
 LEAD = 2.6
 
 
-def draw_marker(field: Field, shape: tuple[int, int], spacing: float, rng: np.random.Generator) -> np.ndarray:
-    """Attenuation (rows, columns) of one letter near the edge of the field.
+@dataclass(frozen=True)
+class MarkerStyle:
+    """Ranges of a hospital's lead letters, each drawn uniformly.
 
-    The patient's left is on the image's right.
+    Attributes:
+        height: of the letter in mm.
+        stroke: thickness of the strokes, in letter heights.
+        plate: attenuation of the plate the letter sits on.
+        along, across: where it lies, in half heights and half widths of the visible field.
     """
-    letter = "LR"[int(rng.integers(2))]
+
+    height: Range = (11.0, 17.0)
+    stroke: Range = (0.10, 0.13)
+    plate: float = 0.05
+    along: Range = (0.68, 0.86)
+    across: Range = (0.84, 0.91)
+
+
+def draw_marker(
+    field: Field,
+    shape: tuple[int, int],
+    spacing: float,
+    rng: np.random.Generator,
+    style: MarkerStyle,
+    letters: str = "LR",
+) -> np.ndarray:
+    """Attenuation (rows, columns) of one of the letters near the edge of the field.
+
+    The patient's left is on the image's right: an L lies there, which is lateral of a left limb.
+    """
+    letter = letters[int(rng.integers(len(letters)))]
     visible = Field(
         ((max(field.point(-1, 0)[0], 0) + min(field.point(1, 0)[0], shape[0])) / 2, field.centre[1]),
         (min(field.half[0], shape[0] / 2), min(field.half[1], shape[1] / 2)),
         field.angle,
     )
     row, column = visible.point(
-        rng.choice([-1, 1]) * rng.uniform(0.68, 0.86), (1 if letter == "L" else -1) * rng.uniform(0.84, 0.91)
+        rng.choice([-1, 1]) * rng.uniform(*style.along), (1 if letter == "L" else -1) * rng.uniform(*style.across)
     )
-    height = rng.uniform(11.0, 17.0) / spacing
+    height = rng.uniform(*style.height) / spacing
     angle = np.deg2rad(rng.normal(0, 7))
-    scale, thickness = height / 1.4, height * rng.uniform(0.10, 0.13)
+    scale, thickness = height / 1.4, height * rng.uniform(*style.stroke)
     reach = int(1.2 * height)
     top, left = max(int(row) - reach, 0), max(int(column) - reach, 0)
     bottom, right = min(int(row) + reach, shape[0]), min(int(column) + reach, shape[1])
@@ -48,7 +75,7 @@ def draw_marker(field: Field, shape: tuple[int, int], spacing: float, rng: np.ra
     y = (np.cos(angle) * rows - np.sin(angle) * columns) / scale + 0.7
     distance = np.min([_distance(x, y, *stroke) for stroke in STROKES[letter]], axis=0) * scale
     lead = LEAD * np.clip(thickness / 2 - distance + 0.5, 0, 1)
-    plate = 0.05 * np.clip(0.62 * height - np.maximum(np.abs(x - 0.5), 0.8 * np.abs(y - 0.7)) * scale, 0, 1)
+    plate = style.plate * np.clip(0.62 * height - np.maximum(np.abs(x - 0.5), 0.8 * np.abs(y - 0.7)) * scale, 0, 1)
     marker = np.zeros(shape, dtype=np.float32)
     marker[top:bottom, left:right] = np.maximum(lead, plate)
     return marker

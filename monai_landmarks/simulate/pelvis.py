@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
+
 import numpy as np
 
-from monai_landmarks.simulate.anatomy import Anatomy, PoseRanges, draw_anatomy
-from monai_landmarks.simulate.film import Field, FilmRanges, develop, expose
+from monai_landmarks.simulate.acquisition import Acquisition
+from monai_landmarks.simulate.anatomy import PoseRanges, Range, draw_anatomy
+from monai_landmarks.simulate.film import Field, FilmRanges
 from monai_landmarks.simulate.landmarks import (
     LandmarkRule,
     build_scheme,
@@ -15,20 +19,12 @@ from monai_landmarks.simulate.landmarks import (
     midline_nodes,
     pelvic_nodes,
 )
-from monai_landmarks.simulate.marker import draw_marker
+from monai_landmarks.simulate.marker import MarkerStyle
+from monai_landmarks.simulate.patient import patient_attenuation
 from monai_landmarks.simulate.projection import Projection
-from monai_landmarks.simulate.radiograph import Preset, Radiograph, View
+from monai_landmarks.simulate.radiograph import EXTERNAL, HOME, Preset, Radiograph, View
+from monai_landmarks.simulate.reading import read_landmarks
 from monai_landmarks.simulate.shape_model import load_shape_model
-from monai_landmarks.simulate.skeleton import Texture, skeleton_attenuation, uneven_density
-from monai_landmarks.simulate.soft_tissue import (
-    MUSCLE,
-    Habitus,
-    bowel_gas,
-    calcifications,
-    soft_tissue_attenuation,
-)
-from monai_landmarks.simulate.spine import axial_attenuation
-from monai_landmarks.simulate.texture import oriented_grain, smooth_noise
 
 RULES = (
     LandmarkRule(
@@ -120,24 +116,84 @@ RULES = (
         paired=False,
     ),
 )
-# Share of the images in which the reader left a landmark out: neither placed nor called absent.
-SACRUM_HIDDEN = 0.15
-LEFT_OUT = 0.01
-MONOCHROME1 = 0.3
-# Detectors: rows, columns, pixel in mm.
-DETECTORS = ((864, 1024, 0.42), (840, 1000, 0.43), (900, 1050, 0.40))
-POSE = PoseRanges()
-FILM = FilmRanges()
+SACRUM_HIDDEN = 0.15  # share of the images in which bowel hides the sacrococcygeal junction
 
 
-def draw_projection(rng: np.random.Generator) -> tuple[Projection, float]:
+@dataclass(frozen=True)
+class PelvisSite:
+    """A hospital: how it takes pelvis radiographs, and the patients it takes them of.
+
+    Attributes:
+        acquisition: tube, detector and processing.
+        pose: anatomy and position of the patients.
+        build: scale of the trunk.
+        centring: mm the ray stands above the symphysis on average, and its spread; a tenth is off by 4.7 times that.
+    """
+
+    acquisition: Acquisition
+    pose: PoseRanges
+    build: Range = (0.90, 1.16)
+    centring: tuple[float, float] = (42.0, 9.0)
+
+
+HOME_SITE = PelvisSite(
+    Acquisition(
+        detectors=((864, 1024, 0.42), (840, 1000, 0.43), (900, 1050, 0.40)),
+        source_detector=(1080.0, 1200.0),
+        object_detector=(125.0, 185.0),
+        open_share=0.35,
+        tightest=(0.15, 0.19),
+        monochrome1=0.3,
+        kvp=(70, 86),
+        exposure=(8, 41),
+    ),
+    PoseRanges(),
+)
+EXTERNAL_SITE = PelvisSite(
+    Acquisition(
+        detectors=((1000, 1200, 0.36), (1024, 1024, 0.42), (780, 960, 0.45)),
+        source_detector=(980.0, 1100.0),
+        object_detector=(150.0, 220.0),
+        open_share=0.15,
+        tightest=(0.20, 0.24),
+        monochrome1=0.6,
+        kvp=(80, 96),
+        exposure=(4, 16),
+        film=FilmRanges(
+            quanta=(500.0, 3000.0),
+            scatter=(0.6, 1.3),
+            blur=(0.9, 1.6),
+            base_gain=(0.65, 0.95),
+            detail_gain=(0.9, 1.3),
+            sharpening=(0.0, 2.0),
+            contrast=(1.6, 2.6),
+            toe=(0.30, 0.55),
+            black_border=0.3,
+        ),
+        marker=MarkerStyle(height=(16.0, 24.0), stroke=(0.14, 0.19), plate=0.25, along=(0.2, 0.7)),
+    ),
+    PoseRanges(
+        tilt=(-16.0, 16.0),
+        axial_rotation=(-8.0, 8.0),
+        obliquity=(-6.0, 6.0),
+        hip_rotation=(-25.0, 20.0),
+        hip_adduction=(-12.0, 6.0),
+    ),
+    build=(0.94, 1.26),
+    centring=(36.0, 8.5),
+)
+
+
+def draw_projection(rng: np.random.Generator, site: PelvisSite = HOME_SITE) -> tuple[Projection, float]:
     """A view with the table's geometry, and the distance from the source to the hips' plane."""
-    rows, columns, spacing = DETECTORS[int(rng.integers(len(DETECTORS)))]
-    source_detector = rng.uniform(1080.0, 1200.0)
-    source_patient = source_detector - rng.uniform(125.0, 185.0)
+    taken = site.acquisition
+    rows, columns, spacing = taken.detectors[int(rng.integers(len(taken.detectors)))]
+    source_detector = rng.uniform(*taken.source_detector)
+    source_patient = source_detector - rng.uniform(*taken.object_detector)
+    above, spread = site.centring
     # A few images are badly centred, so that landmarks fall outside.
-    stray = 42.0 if rng.random() < 0.10 else 9.0
-    across, along = rng.normal(0, 0.8 * stray), rng.normal(42, stray)
+    stray = spread * 42 / 9 if rng.random() < 0.10 else spread
+    across, along = rng.normal(0, 0.8 * stray), rng.normal(above, stray)
     centre = ((rows - 1) / 2 + rng.normal(0, 6), (columns - 1) / 2 + rng.normal(0, 6))
     # The hips' centres lie about 35 mm behind the pubic tubercles, the origin of y.
     return Projection(
@@ -145,26 +201,23 @@ def draw_projection(rng: np.random.Generator) -> tuple[Projection, float]:
     ), source_patient
 
 
-def draw_field(shape: tuple[int, int], rng: np.random.Generator) -> Field:
-    """The collimated field: open in a third of the images, else each side cut by at most a sixth or so."""
-    return Field.draw(shape, rng, open_share=0.35, tightest=(0.15, 0.19))
+def draw_field(shape: tuple[int, int], rng: np.random.Generator, site: PelvisSite = HOME_SITE) -> Field:
+    """The collimated field: open in some images, else each side is cut a little."""
+    return Field.draw(shape, rng, open_share=site.acquisition.open_share, tightest=site.acquisition.tightest)
 
 
-def render(rng: np.random.Generator) -> Radiograph:
+def render(rng: np.random.Generator, site: PelvisSite) -> Radiograph:
     """Draw a patient, a position, an exposure and a reader, and make the radiograph."""
-    anatomy = draw_anatomy(load_shape_model(), POSE, rng)
-    projection, source_patient = draw_projection(rng)
+    taken = site.acquisition
+    anatomy = draw_anatomy(load_shape_model(), site.pose, rng)
+    projection, source_patient = draw_projection(rng, site)
     shape, spacing = projection.shape, projection.spacing
-    field = draw_field(shape, rng)
+    field = draw_field(shape, rng, site)
     hidden = rng.random() < SACRUM_HIDDEN
     points = locate_all(RULES, anatomy, projection)
-    attenuation, body = _attenuation(projection, anatomy, hidden, rng)
-    attenuation += draw_marker(field, shape, spacing, rng)
-    edge = field.depth(np.arange(shape[0])[:, None], np.arange(shape[1])[None, :])
-    opening = np.clip(edge / 2.5 + 0.5, 0, 1).astype(np.float32)
-    density = expose(attenuation, body, opening, spacing, FILM, rng)
-    # The border starts a little inside the penumbra.
-    pixels = develop(density, body, edge > 2.0, spacing, FILM, rng)
+    cover = anatomy.pelvis.nodes[[1412, 1847]].mean(axis=0) if hidden else None
+    attenuation, body = patient_attenuation(projection, anatomy, site.build, rng, cover)
+    pixels = taken.image(attenuation, body, field, spacing, rng)
     present, absent = read(points, shape, field, hidden, rng)
     return Radiograph(
         pixels,
@@ -173,25 +226,10 @@ def render(rng: np.random.Generator) -> Radiograph:
         spacing,
         projection.source_detector,
         source_patient,
-        bool(rng.random() < MONOCHROME1),
-        kvp=float(rng.integers(70, 86)),
-        exposure=float(rng.integers(8, 41)),
+        bool(rng.random() < taken.monochrome1),
+        kvp=float(rng.integers(*taken.kvp)),
+        exposure=float(rng.integers(*taken.exposure)),
     )
-
-
-def _attenuation(
-    projection: Projection, anatomy: Anatomy, hidden: bool, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Line integrals (rows, columns) of the whole patient, and the body's thickness."""
-    shape = projection.shape
-    texture = Texture(oriented_grain(shape, 1.9 / projection.spacing, rng), smooth_noise(shape, 7.0, rng))
-    soft, body = soft_tissue_attenuation(projection, anatomy, Habitus.draw(rng), rng)
-    bones = skeleton_attenuation(projection, anatomy, texture, rng)
-    bones = uneven_density(shape, rng) * (bones + axial_attenuation(projection, anatomy.pelvis, texture, rng))
-    cover = anatomy.pelvis.nodes[[1412, 1847]].mean(axis=0) if hidden else None
-    gas = bowel_gas(projection, anatomy, rng, cover)
-    total = soft + bones + calcifications(projection, anatomy, rng) - MUSCLE * np.minimum(gas, 0.6 * body)
-    return np.maximum(total, 0).astype(np.float32), body
 
 
 def read(
@@ -201,20 +239,9 @@ def read(
     hidden: bool,
     rng: np.random.Generator,
 ) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
-    """What the reader writes down: points placed, and landmarks called absent as they lie outside the field.
-
-    Landmarks in neither are unlabelled: the sacrococcygeal junction where bowel hides it, and a few slips.
-    """
-    absent = tuple(name for name, point in points.items() if not _visible(point, shape, field))
-    left_out = {name for name in points if rng.random() < LEFT_OUT} | ({"sacrococcygeal_junction"} if hidden else set())
-    return {name: point for name, point in points.items() if name not in absent and name not in left_out}, absent
-
-
-def _visible(point: np.ndarray, shape: tuple[int, int], field: Field) -> bool:
-    """Whether a point lies on the detector and inside the collimated field."""
-    row, column = point
-    on_detector = -0.5 <= row < shape[0] - 0.5 and -0.5 <= column < shape[1] - 0.5
-    return bool(on_detector and field.depth(row, column) >= 0)
+    """What the reader writes down; bowel may hide the sacrococcygeal junction."""
+    covered = frozenset({"sacrococcygeal_junction"} if hidden else ())
+    return read_landmarks(points, shape, field, covered, rng)
 
 
 PRESET = Preset(
@@ -227,8 +254,6 @@ PRESET = Preset(
         position="AP",
         view=("399348003", "SCT", "antero-posterior"),
         orientation=("L", "F"),
-        laterality="B",
     ),
-    side="both",
-    render=render,
+    sites={HOME: partial(render, site=HOME_SITE), EXTERNAL: partial(render, site=EXTERNAL_SITE)},
 )

@@ -76,6 +76,22 @@ class Projection:
         return slice(int(first[0]), int(last[0])), slice(int(first[1]), int(last[1]))
 
 
+def ellipse_axes(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Centre (2,), long and short half axis (2,) of the ellipse through points (N, 2).
+
+    The image of a circle in central projection is such an ellipse, exactly.
+    """
+    middle, scale = points.mean(axis=0), points.std()
+    x, y = ((points - middle) / scale).T
+    a, b, c, d, e = np.linalg.lstsq(np.stack([x * x, x * y, y * y, x, y], axis=1), np.ones(len(x)), rcond=None)[0]
+    form = np.array([[a, b / 2], [b / 2, c]])
+    centre = -np.linalg.solve(form, [d / 2, e / 2])
+    level = 1 + centre @ form @ centre
+    values, vectors = np.linalg.eigh(form / level)
+    long_half, short_half = (scale * vectors[:, k] / np.sqrt(values[k]) for k in range(2))
+    return middle + scale * centre, long_half, short_half
+
+
 def _spans(
     corners: np.ndarray, depth: np.ndarray, shape: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

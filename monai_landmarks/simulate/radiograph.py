@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from monai_landmarks.data.dataset import Side
 from monai_landmarks.scheme import Scheme
+
+HOME = "home"
+EXTERNAL = "external"
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,11 @@ class Radiograph:
             plane.
         monochrome1: whether the file stores it inverted.
         kvp, exposure: tube voltage in kV and tube load in mAs.
+        side: the side of the patient that is shown; the case's `side` and the file's laterality follow from it.
+        bone_dark: whether the file stores what the detector saw, much radiation as a high value, as fluoroscopy does.
+        circle: (row, column, radius) in pixels of an image intensifier's field; outside it pixels are 0, inside
+            they are not.
+        attributes: what is known of the case beside its landmarks.
     """
 
     pixels: np.ndarray
@@ -36,6 +44,10 @@ class Radiograph:
     monochrome1: bool
     kvp: float
     exposure: float
+    side: Side = "both"
+    bone_dark: bool = False
+    circle: tuple[float, float, float] | None = None
+    attributes: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -48,7 +60,7 @@ class View:
         position: ViewPosition.
         view: (code, scheme, meaning) of the view.
         orientation: PatientOrientation of rows and columns.
-        laterality: ImageLaterality (L, R, B or U).
+        modality: DX, or RF for radiofluoroscopy.
     """
 
     body_part: str
@@ -56,7 +68,7 @@ class View:
     position: str
     view: tuple[str, str, str]
     orientation: tuple[str, str]
-    laterality: str
+    modality: str = "DX"
 
 
 @dataclass(frozen=True)
@@ -68,13 +80,12 @@ class Preset:
         summary: one line for the list of presets.
         scheme: the landmarks.
         view: DICOM labels.
-        side: the data set file's `side` of a case.
-        render: draws one radiograph from random numbers.
+        sites: site -> function that draws one radiograph of that site from random numbers. "home" is the
+            hospital models are trained for, "external" another one, for external validation only.
     """
 
     name: str
     summary: str
     scheme: Scheme
     view: View
-    side: Side
-    render: Callable[[np.random.Generator], Radiograph]
+    sites: Mapping[str, Callable[[np.random.Generator], Radiograph]]

@@ -31,7 +31,7 @@ BONES = {
     "patella": (74, "patella_11_left"),
     "tibia": (571, "tibia_fibula_left_cubic_flat"),
 }
-STEPS = {"pelvis": 10, "femur": 14, "patella": 8, "tibia": 8}
+STEPS = {"pelvis": 10, "femur": 14, "patella": 8, "tibia": 12}
 
 
 class ArrayUnpickler(pickle.Unpickler):

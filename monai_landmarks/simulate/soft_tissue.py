@@ -34,7 +34,7 @@ class Habitus:
         return cls(size, fat, float(np.clip(rng.normal(16, 10), -3, 34)))
 
 
-def _superellipse(x: np.ndarray, half_width: np.ndarray, half_depth: np.ndarray, exponent: float) -> np.ndarray:
+def superellipse(x: np.ndarray, half_width: np.ndarray, half_depth: np.ndarray, exponent: float) -> np.ndarray:
     """Thickness along the beam of a superelliptic cylinder at distance x from its axis."""
     inside = np.clip(1 - np.abs(x / np.maximum(half_width, 1.0)) ** exponent, 0, 1)
     thickness: np.ndarray = 2 * np.maximum(half_depth, 0) * inside ** (1 / exponent)
@@ -46,11 +46,11 @@ def _trunk(x: np.ndarray, z: np.ndarray, habitus: Habitus, inset: float) -> np.n
     scale = habitus.scale
     width = scale * (178 - 14 * np.exp(-(((z - 150) / 65) ** 2)) + 5 * np.exp(-(((z + 10) / 45) ** 2))) - inset
     depth = scale * (106 + 9 * np.exp(-(((z - 10) / 70) ** 2))) - 0.8 * inset
-    trunk = _superellipse(x, width, depth, 2.5)
+    trunk = superellipse(x, width, depth, 2.5)
     thigh_width = scale * (92 + 0.05 * np.clip(z + 60, -120, 60)) - inset
     centre = 92 * scale - habitus.contact + 0.05 * np.clip(-60 - z, 0, None)
     thigh_depth = np.broadcast_to(scale * 88 - 0.8 * inset, z.shape)
-    legs = [_superellipse(x - side * centre, thigh_width, thigh_depth, 2.2) for side in (-1, 1)]
+    legs = [superellipse(x - side * centre, thigh_width, thigh_depth, 2.2) for side in (-1, 1)]
     # Below the crotch the trunk gives way to the thighs; near the midline sooner, as the crotch is an arch.
     change = 1 / (1 + np.exp((z + 52 + 0.10 * np.abs(x)) / (9.0 + 0.14 * np.abs(x))))
     return trunk * (1 - change) + np.maximum(*legs) * change

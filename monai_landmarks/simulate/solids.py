@@ -68,3 +68,12 @@ def joined(surfaces: list[Surface]) -> Surface:
     offsets = np.cumsum([0, *(len(s.vertices) for s in surfaces[:-1])])
     faces = np.concatenate([s.faces + offset for s, offset in zip(surfaces, offsets)])
     return Surface(np.concatenate([s.vertices for s in surfaces]), faces)
+
+
+def along(direction: np.ndarray) -> np.ndarray:
+    """A rotation (3, 3) that turns the z axis into a direction (3,)."""
+    z = direction / np.linalg.norm(direction)
+    # The coordinate axis furthest from it spans the rest of the frame.
+    x = np.cross(z, np.eye(3)[np.argmin(np.abs(z))])
+    x /= np.linalg.norm(x)
+    return np.stack([np.cross(x, z), x, z], axis=1)

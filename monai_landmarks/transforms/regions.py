@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import Any
 
+import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform, Transform
@@ -31,15 +32,17 @@ class PointsToRegions(Transform):
     Args:
         radius: in pixels of the mask (not scaled).
         shape: region shape, the diamond by default.
+        dtype: of the mask, float32 or (binary shapes) bool.
     """
 
-    def __init__(self, radius: float = 0.0, shape: Shape | None = None) -> None:
+    def __init__(self, radius: float = 0.0, shape: Shape | None = None, dtype: torch.dtype = torch.float32) -> None:
         self.radius = radius
         self.shape = shape or Diamond()
+        self.dtype = dtype
 
-    def __call__(self, points: Any, size: tuple[int, int]) -> Tensor:  # type: ignore[override]
+    def __call__(self, points: Any, size: tuple[int, int], out: Tensor | None = None) -> Tensor:  # type: ignore[override]
         """Points (..., K, 2) as (row, column) to masks (..., K, rows, columns); see `point_regions`."""
-        return point_regions(_plain(points), size, self.radius, self.shape)
+        return point_regions(_plain(points), size, self.radius, self.shape, self.dtype, out)
 
 
 class PointsToRegionsd(MapTransform):
@@ -55,10 +58,11 @@ class PointsToRegionsd(MapTransform):
         radius: float = 0.0,
         shape: Shape | None = None,
         allow_missing_keys: bool = False,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         self.image_key = image_key
-        self.regions = PointsToRegions(radius, shape)
+        self.regions = PointsToRegions(radius, shape, dtype)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Replace the points under each key by their masks."""
@@ -78,11 +82,13 @@ class ScheduledRegions(Transform):
     Args:
         schedule: radius for a 0-based epoch, in pixels at a longer side of 512; scaled to the mask's size.
         shape: region shape, the paper's diamond by default.
+        dtype: of the regions, float32 or (binary shapes) bool.
     """
 
-    def __init__(self, schedule: Schedule, shape: Shape | None = None) -> None:
+    def __init__(self, schedule: Schedule, shape: Shape | None = None, dtype: torch.dtype = torch.float32) -> None:
         self.schedule = schedule
         self.shape = shape or Diamond()
+        self.dtype = dtype
         self.epoch = 0
 
     @property
@@ -90,9 +96,13 @@ class ScheduledRegions(Transform):
         """The radius of the current epoch, in pixels at a longer side of 512."""
         return self.schedule(self.epoch)
 
-    def __call__(self, points: Any, size: tuple[int, int]) -> Tensor:  # type: ignore[override]
-        """Points (..., K, 2) as (row, column) to regions (..., K, rows, columns) of the current epoch."""
-        return point_regions(_plain(points), size, radius_in_pixels(self.radius, size), self.shape)
+    def __call__(self, points: Any, size: tuple[int, int], out: Tensor | None = None) -> Tensor:  # type: ignore[override]
+        """Points (..., K, 2) as (row, column) to regions (..., K, rows, columns) of the current epoch.
+
+        See `point_regions`.
+        """
+        radius = radius_in_pixels(self.radius, size)
+        return point_regions(_plain(points), size, radius, self.shape, self.dtype, out)
 
 
 class ScheduledRegionsd(MapTransform):
@@ -102,6 +112,7 @@ class ScheduledRegionsd(MapTransform):
         keys: the points, (B, 1, K, 2) or (B, K, 2), or one sample of either.
         image_key: gives the mask's size.
         region_key: where the regions go, (B, K, rows, columns).
+        dtype: of the regions, float32 or (binary shapes) bool.
     """
 
     def __init__(
@@ -111,11 +122,12 @@ class ScheduledRegionsd(MapTransform):
         shape: Shape | None = None,
         image_key: str = "image",
         region_key: str = "region",
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__(keys)
         self.image_key = image_key
         self.region_key = region_key
-        self.regions = ScheduledRegions(schedule, shape)
+        self.regions = ScheduledRegions(schedule, shape, dtype)
 
     @property
     def epoch(self) -> int:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from monai_landmarks.errors import ConfigError
 
 # The diamond of radius k has variance k^2 / 6 along each axis in the continuous limit; the Gaussian takes the same.
 DIAMOND_VARIANCE = 6.0
@@ -97,7 +100,14 @@ def nearest_pixel(points: Tensor) -> Tensor:
     return torch.floor(points + 0.5)
 
 
-def point_regions(points: Tensor, size: tuple[int, int], radius: float, shape: Shape) -> Tensor:
+def point_regions(
+    points: Tensor,
+    size: tuple[int, int],
+    radius: float,
+    shape: Shape,
+    dtype: torch.dtype = torch.float32,
+    out: Tensor | None = None,
+) -> Tensor:
     """Regions of points, one channel each, in closed form.
 
     Args:
@@ -106,16 +116,57 @@ def point_regions(points: Tensor, size: tuple[int, int], radius: float, shape: S
         radius: in pixels of the mask; for a binary shape the region holds every pixel within it, so at radius 0
             exactly one.
         shape: what "within" means.
+        dtype: torch.float32, or torch.bool for a binary shape: a quarter of the memory.
+        out: contiguous memory to write into, such as the last batch's regions once they are used up; its type counts
+            then. On a CPU fresh memory costs as much as the regions themselves.
 
     Returns:
-        (..., K, rows, columns) float32 weights in [0, 1], on the device of `points`; regions are cut at the borders.
+        (..., K, rows, columns) weights in [0, 1], on the device of `points`; regions are cut at the borders.
+
+    Raises:
+        ConfigError: bool asked of a shape that has weights, such as the Gaussian, or `out` of another shape.
     """
+    wanted = (*points.shape[:-1], *size)
+    if out is not None and (out.shape != wanted or not out.is_contiguous()):
+        raise ConfigError(f"out must be contiguous and of shape {wanted}, not {tuple(out.shape)}")
+    dtype = dtype if out is None else out.dtype
+    if dtype == torch.bool and not shape.snaps:
+        raise ConfigError(f"{type(shape).__name__} has weights, no set of pixels; use float32, or a binary shape")
     pixels = nearest_pixel(points)
     limit = torch.tensor(size, device=points.device, dtype=points.dtype)
     inside = ((pixels >= 0) & (pixels < limit)).all(-1)
     centre = torch.nan_to_num(pixels if shape.snaps else points).to(torch.float32)
+    if shape.snaps and points.device.type == "cpu":
+        # Fresh zeros of NumPy lie on large pages; those of torch take three times as long.
+        regions = torch.from_numpy(np.zeros(wanted, _numpy_type(dtype))) if out is None else out.zero_()
+        _stamp(regions, centre, inside, radius, shape)
+        return regions
     rows = torch.arange(size[0], device=points.device, dtype=torch.float32)
     columns = torch.arange(size[1], device=points.device, dtype=torch.float32)
     distance_rows = (rows - centre[..., 0:1]).abs()[..., :, None]
     distance_columns = (columns - centre[..., 1:2]).abs()[..., None, :]
-    return shape.weights(distance_rows, distance_columns, radius) * inside[..., None, None]
+    weights = shape.weights(distance_rows, distance_columns, radius) * inside[..., None, None]
+    return weights.to(dtype) if out is None else out.copy_(weights)
+
+
+def _numpy_type(dtype: torch.dtype) -> np.dtype:
+    return torch.empty(0, dtype=dtype).numpy().dtype
+
+
+def _stamp(regions: Tensor, centre: Tensor, inside: Tensor, radius: float, shape: Shape) -> None:
+    """Copies one stamp to every point inside: the CPU then touches the regions' pixels alone.
+
+    On a GPU the loop over points would cost more than comparing every pixel does.
+    """
+    size = regions.shape[-2:]
+    reach = min(math.floor(radius), max(size))
+    offsets = torch.arange(-reach, reach + 1, dtype=torch.float32).abs()
+    stamp = shape.weights(offsets[:, None], offsets, radius).to(regions.dtype).numpy()
+    channels = regions.numpy().reshape(-1, *size)
+    pixels = centre.reshape(-1, 2).to(torch.int64).tolist()
+    for number in torch.nonzero(inside.flatten())[:, 0].tolist():
+        row, column = pixels[number]
+        top, left = max(row - reach, 0), max(column - reach, 0)
+        bottom, right = min(row + reach + 1, size[0]), min(column + reach + 1, size[1])
+        cut = stamp[top - row + reach : bottom - row + reach, left - column + reach : right - column + reach]
+        channels[number, top:bottom, left:right] = cut

@@ -122,3 +122,15 @@ def test_damaged_run_is_explained(run_folder: Path, dataset_file: Path, fault: s
         build_report(run_folder, dataset_file)
     assert str(run_folder) in str(caught.value)
     assert not (run_folder / "report.html").exists()
+
+
+def test_the_evaluated_data_set_is_remembered(run_folder: Path, dataset_file: Path) -> None:
+    digest = load_dataset(dataset_file).digest()
+    record = {"dataset": "toy", "digest": digest, "split": "test"}
+    for folder in (run_folder, run_folder / "baseline"):
+        (folder / "evaluation.json").write_text(json.dumps(record))
+    text = build_report(run_folder, dataset_file).read_text()
+    assert "has changed since the evaluation" not in text
+    assert f"toy, digest {digest}, test" in text
+    (run_folder / "evaluation.json").write_text(json.dumps({**record, "digest": "0123456789abcdef"}))
+    assert "evaluated: 0123456789abcdef" in build_report(run_folder, dataset_file).read_text()

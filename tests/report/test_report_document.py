@@ -139,7 +139,7 @@ def test_best_median_and_worst_cases_show_truth_and_prediction(
     order = [results.case_ids[i] for i in np.argsort(means)]
     shown = re.findall(r"<b>(image \d\d)</b>", page.raw)
     assert shown == [*order[:3], *order[5:8], *order[:-4:-1]]
-    assert len(page.pictures) == 9
+    assert len(page.pictures) == 8 + 9
     picture = np.asarray(Image.open(io.BytesIO(page.pictures[-1])).convert("RGB")).astype(int)
     assert max(picture.shape) == 720
     red, green, blue = picture[..., 0], picture[..., 1], picture[..., 2]
@@ -152,11 +152,11 @@ def test_points_that_the_model_calls_absent_are_not_drawn(
 ) -> None:
     drawn: list[np.ndarray] = []
 
-    def overlay(pixels: np.ndarray, truth: np.ndarray, predicted: np.ndarray, size: int) -> Image.Image:
+    def overlay(pixels: np.ndarray, truth: np.ndarray, predicted: np.ndarray, *rest: Any, **more: Any) -> Image.Image:
         drawn.append(predicted)
         return Image.new("RGB", (4, 4))
 
-    monkeypatch.setattr("monai_landmarks.draw.overlay", overlay)
+    monkeypatch.setattr("monai_landmarks.report.cases.overlay", overlay)
     results = evaluate()
     results.truth[:, 3], results.state[:, 3] = NAN, 2
     results.presence[:, 3] = 0.4
@@ -177,11 +177,24 @@ def test_images_that_cannot_be_shown_are_named(
     assert page.text.count("This image cannot be shown") == 2
     assert f"{dataset.cases[best].image}" in page.text
     assert "the data set file has no such case" in page.text
-    assert len(page.pictures) == 7
+    # Eight of the furthest points, then the images that are left.
+    assert len(page.pictures) == 8 + 7
 
 
 def test_public_page_shows_no_patient(write: Callable[..., Page], dataset: LandmarkDataset) -> None:
-    page = write(public=True, provenance={"seed": "7", "command": "train runs/a", "file": "C:\\scans"})
+    dataset.cases[0].split = "training"
+    history = [{"epoch": e, "radius": 40.0 / e, "shape": "Disk"} for e in range(1, 5)]
+
+    def embedded(page: Page) -> int:
+        """Raster images within the figures: the image behind the errors, a panel for each epoch of the schedule."""
+        svgs = [base64.b64decode(a.split(",", 1)[1]) for a in page.addresses if a.startswith("data:image/svg+xml")]
+        return sum(svg.count(b"<image") for svg in svgs)
+
+    # The four panels are drawn either way, on a training image or on none.
+    assert embedded(write(history=history)) == 1 + 4
+    page = write(history=history, public=True, provenance={"seed": "7", "command": "train runs/a", "file": "C:\\scans"})
+    assert embedded(page) == 4
+    assert page.text.count("the mean of the annotated shapes") == 2
     assert page.pictures == []
     for case in dataset.cases:
         assert case.id not in page.raw
@@ -221,8 +234,40 @@ def test_some_images_without_spacing(write: Callable[..., Page], evaluate: Calla
 
 def test_comparison_on_other_images_is_said(write: Callable[..., Page], evaluate: Callable[..., Results]) -> None:
     other = dataclasses.replace(evaluate(), case_ids=[f"x{i}" for i in range(12)])
-    page = write(compare={"theirs": (summarise(other, "test", bootstrap=0), other)})
+    moved = dataclasses.replace(other, images=[f"/elsewhere/{i}" for i in range(12)], truth=other.truth + 1)
+    page = write(compare={"theirs": (summarise(moved, "test", bootstrap=0), moved)})
     assert "“theirs” was evaluated on other images" in page.text
+    assert "This evaluation and “theirs”" in page.text
+    some = dataclasses.replace(evaluate(), case_ids=[f"x{i}" if i else "image 00" for i in range(12)])
+    text = write(compare={"theirs": (summarise(some, "test", bootstrap=0), some)}).text
+    assert "“theirs” shares 1 images with this evaluation" in text
+    assert "This evaluation and" not in text
+    same = evaluate(9.0)
+    assert "“theirs”" not in write(compare={"theirs": (summarise(same, "test", bootstrap=0), same)}).text
+
+
+def test_sites_are_compared_where_the_cases_name_them(write: Callable[..., Page], dataset: LandmarkDataset) -> None:
+    assert "Sites in this evaluation" not in write().text
+    for i, case in enumerate(dataset.cases):
+        case.attributes["site"] = "north" if i < 5 else "south"
+    text = write().text
+    assert "Sites in this evaluation" in text
+    assert re.search(r"images 5 7 patients 3 4 points \d+ \d+ MRE", text)
+
+
+def test_the_error_plane_and_the_furthest_points_are_described(
+    write: Callable[..., Page], evaluate: Callable[..., Results]
+) -> None:
+    results = evaluate()
+    results.predicted = np.nan_to_num(results.truth, nan=40.0) + np.array([10.0, -5.0])
+    results.predicted[4, 1] = results.truth[4, 0]
+    text = write(results).text
+    # A bias of 10 px down and 5 px to the left, 0.2 mm each.
+    assert text.count("−1.00 +2.00 2.24") == 3
+    assert "an image of middling error" in text
+    assert f"head_right · {results.errors_mm()[4, 1]:.2f} mm" in text
+    assert "where head_left is annotated" in text
+    assert "mm wide" in text
 
 
 @pytest.mark.parametrize("kind", ["not predicted", "nothing annotated", "no intervals", "no thresholds"])

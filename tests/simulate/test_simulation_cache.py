@@ -1,5 +1,10 @@
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
+from monai_landmarks.errors import ConfigError
 from monai_landmarks.simulate import cache
 
 
@@ -25,5 +30,34 @@ def test_a_data_set_is_asked_for_by_preset_count_and_seed(monkeypatch, tmp_path)
     path = cache.cached_dataset("pelvis-radiograph", count=5, seed=2)
     assert path == tmp_path / "pelvis-radiograph-5-seed2" / "dataset.json"
     assert asked == [
-        ("pelvis-radiograph-5-seed2", {"preset": "pelvis-radiograph", "count": 5, "seed": 2}),
+        ("pelvis-radiograph-5-seed2", {"preset": "pelvis-radiograph", "count": 5, "seed": 2, "site": "home"}),
     ]
+
+
+def test_several_at_once_simulate_once(monkeypatch, tmp_path):
+    made, inside = [], []
+
+    def simulate(folder, **options):
+        inside.append(folder)
+        assert len(inside) == 1, "two simulate into one folder"
+        if not (folder / "dataset.json").is_file():
+            made.append(folder)
+            folder.mkdir(parents=True)
+            time.sleep(0.2)
+            (folder / "dataset.json").write_text("{}")
+        inside.pop()
+        return folder / "dataset.json"
+
+    monkeypatch.setenv("MONAI_LANDMARKS_CACHE", str(tmp_path / "new" / "cache"))
+    monkeypatch.setattr(cache, "simulate_dataset", simulate)
+    with ThreadPoolExecutor(3) as pool:
+        paths = list(pool.map(lambda _: cache.cached_dataset("pelvis-radiograph", count=5, seed=2), range(3)))
+    assert len(made) == 1
+    assert set(paths) == {made[0] / "dataset.json"}
+
+
+def test_a_cache_that_cannot_be_written_is_named(monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("MONAI_LANDMARKS_CACHE", str(tmp_path / "file"))
+    with pytest.raises(ConfigError, match=r"MONAI_LANDMARKS_CACHE"):
+        cache.cached_dataset("pelvis-radiograph", count=5, seed=2)

@@ -20,7 +20,7 @@ def cases() -> list[Case]:
     drawn = []
     for seed in range(5):
         rng = np.random.default_rng([11, seed])
-        anatomy = draw_anatomy(load_shape_model(), pelvis.POSE, rng)
+        anatomy = draw_anatomy(load_shape_model(), pelvis.HOME_SITE.pose, rng)
         projection, _ = pelvis.draw_projection(rng)
         drawn.append((anatomy, projection, locate_all(pelvis.RULES, anatomy, projection)))
     return drawn
@@ -143,7 +143,7 @@ def test_some_landmarks_fall_outside_the_field() -> None:
     cut = 0
     for seed in range(60):
         rng = np.random.default_rng([5, seed])
-        anatomy = draw_anatomy(load_shape_model(), pelvis.POSE, rng)
+        anatomy = draw_anatomy(load_shape_model(), pelvis.HOME_SITE.pose, rng)
         projection, _ = pelvis.draw_projection(rng)
         field = pelvis.draw_field(projection.shape, rng)
         _, absent = pelvis.read(locate_all(pelvis.RULES, anatomy, projection), projection.shape, field, False, rng)

@@ -85,3 +85,16 @@ def test_morphology_follows_a_schedule_in_a_dictionary():
     assert transform(item)["mask"].sum() == 1
     with pytest.raises(KeyError):
         transform({})
+
+
+def test_regions_may_be_boolean():
+    points = torch.tensor([[10.0, 12.0], [30.0, 5.0]])
+    expected = point_regions(points, (64, 64), 2, Diamond()).bool()
+    item = {"image": torch.zeros(1, 64, 64), "points": points}
+    for region in (
+        ScheduledRegionsd("points", constant(16), dtype=torch.bool)(item)["region"],
+        PointsToRegions(2.0, dtype=torch.bool)(points, (64, 64)),
+        PointsToRegionsd("points", radius=2.0, dtype=torch.bool)(item)["points"],
+    ):
+        assert region.dtype == torch.bool
+        assert torch.equal(region, expected)

@@ -3,6 +3,7 @@ import pytest
 import torch
 from scipy import ndimage
 
+from monai_landmarks.errors import ConfigError
 from monai_landmarks.losses.region import RegionBCE
 from monai_landmarks.transforms.shapes import Diamond, Disk, Gaussian, Square, nearest_pixel, point_regions
 
@@ -86,3 +87,39 @@ def test_batch_equals_samples():
     assert batch.shape == (3, 4, 32, 32)
     for sample, region in zip(points, batch):
         assert torch.equal(point_regions(sample, (32, 32), 5, Diamond()), region)
+
+
+@pytest.mark.parametrize("shape", [Diamond(), Square(), Disk()])
+@pytest.mark.parametrize("radius", [0, 2.5, 9, 200])
+def test_boolean_and_float_regions_are_the_pixels_within_the_radius(shape, radius):
+    """Against the distances themselves, with points cut by borders, outside, and not annotated."""
+    size = (40, 53)
+    points = torch.tensor([[0.0, 0.0], [39.4, 52.4], [20.5, 30.2], [-0.6, 3.0], [3.0, 53.0], [float("nan")] * 2])
+    centre = nearest_pixel(points)
+    rows = (torch.arange(40.0) - centre[:, 0:1]).abs()[:, :, None]
+    columns = (torch.arange(53.0) - centre[:, 1:2]).abs()[:, None, :]
+    expected = shape.weights(rows, columns, radius) * torch.tensor([1.0, 1, 1, 0, 0, 0])[:, None, None]
+    region = point_regions(points, size, radius, shape)
+    assert region.dtype == torch.float32
+    assert torch.equal(region, expected)
+    boolean = point_regions(points, size, radius, shape, torch.bool)
+    assert boolean.dtype == torch.bool
+    assert torch.equal(boolean, expected > 0)
+
+
+def test_a_gaussian_is_no_set_of_pixels():
+    with pytest.raises(ConfigError, match="Gaussian has weights"):
+        point_regions(torch.zeros(1, 2), (8, 8), 2, Gaussian(), torch.bool)
+
+
+@pytest.mark.parametrize("shape", [Diamond(), Gaussian()])
+def test_regions_written_into_given_memory(shape):
+    points = torch.tensor([[[5.0, 6.0], [20.0, 3.0]]])
+    memory = torch.full((1, 2, 24, 16), 7.0)
+    region = point_regions(points, (24, 16), 4, shape, out=memory)
+    assert region is memory
+    assert torch.equal(region, point_regions(points, (24, 16), 4, shape))
+    for wrong in (torch.zeros(2, 24, 16), torch.zeros(1, 2, 16, 24).mT):
+        with pytest.raises(ConfigError, match="contiguous and of shape"):
+            point_regions(points, (24, 16), 4, shape, out=wrong)
+    assert point_regions(points, (24, 16), 4, Diamond(), out=memory > 9).dtype == torch.bool
