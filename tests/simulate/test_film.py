@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from monai_landmarks.simulate.film import Field, FilmRanges, develop, expose
-from monai_landmarks.simulate.marker import LEAD, draw_marker
+from monai_landmarks.simulate.marker import LEAD, MarkerStyle, draw_marker
 from monai_landmarks.simulate.texture import directed_grain, oriented_grain, smooth_noise, upsample, wide_blur
 
 SHAPE = (300, 360)
@@ -75,7 +75,7 @@ def test_marker_is_lead_at_the_side_it_names() -> None:
     field = Field((150.0, 180.0), (400.0, 400.0), 0.0)
     sides = set()
     for seed in range(12):
-        marker = draw_marker(field, SHAPE, 0.8, np.random.default_rng(seed))
+        marker = draw_marker(field, SHAPE, 0.8, np.random.default_rng(seed), MarkerStyle())
         lead = marker > 1.0
         assert marker.max() == pytest.approx(LEAD)
         assert 30 < lead.sum() < 700
