@@ -43,8 +43,8 @@ class RunState:
     """Everything a run consists of: saved after each epoch, put back by a resume.
 
     `checkpoint.pt` holds the last completed epoch and is replaced atomically, so a kill at any moment leaves a whole
-    file. `model.pt` holds the best network's state dict alone; until the first validation, the latest's. MONAI's CheckpointSaver does neither: it writes in
-    place, and forgets the best score on a resume.
+    file. `model.pt` holds the best network's state dict alone; until the first validation, the latest's. MONAI's
+    CheckpointSaver does neither: it writes in place, and forgets the best score on a resume.
 
     Args:
         directory: where both files go.
