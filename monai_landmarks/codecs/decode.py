@@ -5,13 +5,29 @@ Encoding, the other direction, is `monai_landmarks.transforms.regions`; both sha
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from monai_landmarks.codecs.likelihood import LIKELIHOODS, Bernoulli, Categorical, Likelihood
+from monai_landmarks.codecs.peaks import mean_in_window, nearest_index, separate_peaks, window_mass, window_reach
+from monai_landmarks.errors import ConfigError
+
+__all__ = [
+    "ArgmaxCodec",
+    "Bernoulli",
+    "Candidates",
+    "Categorical",
+    "Codec",
+    "Decoded",
+    "Likelihood",
+    "LocalSoftArgmaxCodec",
+    "PeakCodec",
+    "codec_from",
+    "codec_settings",
+]
 
 
 class Decoded(NamedTuple):
@@ -22,6 +38,13 @@ class Decoded(NamedTuple):
     presence: Tensor
 
 
+class Candidates(NamedTuple):
+    """M places of each map, the codec's own first: points (N, M, 2), confidence (N, M), as in `Decoded`."""
+
+    points: Tensor
+    confidence: Tensor
+
+
 class Codec(Protocol):
     """Anything that decodes logits."""
 
@@ -29,39 +52,14 @@ class Codec(Protocol):
         """Logits (..., K, rows, columns) to points, confidence and presence."""
 
 
-class Likelihood(Protocol):
-    """How a loss lets logits be read as probabilities."""
+class PeakCodec(Codec, Protocol):
+    """A codec that can also tell where else a landmark might be."""
 
-    def probability(self, logits: Tensor) -> Tensor:
-        """Probability of each pixel, (..., K, rows, columns)."""
+    def candidates(self, logits: Tensor, count: int) -> Candidates:
+        """The `count` best separate places of each map (N, rows, columns)."""
 
-    def presence(self, logits: Tensor) -> Tensor:
-        """Probability that the landmark is present, (..., K)."""
-
-
-class Categorical:
-    """For spatial cross-entropy: one softmax over a channel's pixels and the absent class, whose logit is 0."""
-
-    def probability(self, logits: Tensor) -> Tensor:
-        """Softmax over rows, columns and the absent class; sums to `presence`."""
-        scores = F.pad(logits.float().flatten(-2), (0, 1))
-        return torch.softmax(scores, -1)[..., :-1].reshape(logits.shape)
-
-    def presence(self, logits: Tensor) -> Tensor:
-        """sigmoid(logsumexp z)."""
-        return torch.sigmoid(torch.logsumexp(logits.float().flatten(-2), -1))
-
-
-class Bernoulli:
-    """For binary cross-entropy: each pixel on its own."""
-
-    def probability(self, logits: Tensor) -> Tensor:
-        """sigmoid(z)."""
-        return torch.sigmoid(logits.float())
-
-    def presence(self, logits: Tensor) -> Tensor:
-        """sigmoid(max z)."""
-        return torch.sigmoid(logits.float().amax((-2, -1)))
+    def support(self, logits: Tensor, points: Tensor) -> Tensor:
+        """Confidence (N,) the maps (N, rows, columns) lend to given places (N, 2), in the codec's own measure."""
 
 
 class ArgmaxCodec:
@@ -83,6 +81,18 @@ class ArgmaxCodec:
         confidence = probability.gather(-1, index[..., None])[..., 0]
         return Decoded(points, confidence, self.likelihood.presence(logits))
 
+    def candidates(self, logits: Tensor, count: int) -> Candidates:
+        """The largest pixel, the largest further than 17 pixels (at 512) from it, and so on."""
+        index = separate_peaks(logits.float(), count, window_reach(8.0, logits))
+        columns = logits.shape[-1]
+        points = torch.stack((index // columns, index % columns), -1).float()
+        return Candidates(points, self.likelihood.probability(logits).flatten(-2).gather(-1, index))
+
+    def support(self, logits: Tensor, points: Tensor) -> Tensor:
+        """Probability of the nearest pixel."""
+        index = nearest_index(points, logits)
+        return self.likelihood.probability(logits).flatten(-2).gather(-1, index[:, None])[:, 0]
+
 
 class LocalSoftArgmaxCodec:
     """Sub-pixel: the mean position of the probability in a window around the window's best place.
@@ -102,42 +112,55 @@ class LocalSoftArgmaxCodec:
 
     def decode(self, logits: Tensor) -> Decoded:
         """Logits (..., K, rows, columns) to sub-pixel points."""
-        probability = self.likelihood.probability(logits)
-        rows, columns = logits.shape[-2:]
-        reach = max(1, math.ceil(self.radius * max(rows, columns) / 512))
-        side = 2 * reach + 1
-        flat = probability.reshape(-1, 1, rows, columns)
-        mass = F.avg_pool2d(flat, side, stride=1, padding=reach) * side**2
-        index = mass.flatten(1).argmax(-1)
-        centre_row, centre_column = index // columns, index % columns
-        padded = F.pad(flat, (reach,) * 4)[:, 0]
-        offset = torch.arange(side, device=logits.device)
-        which = torch.arange(len(index), device=logits.device)[:, None, None]
-        window = padded[
-            which, (centre_row[:, None] + offset)[:, :, None], (centre_column[:, None] + offset)[:, None, :]
-        ]
-        total = window.sum((-2, -1)).clamp(min=torch.finfo(window.dtype).tiny)
-        shift = (offset - reach).to(window.dtype)
-        row = centre_row + (window.sum(-1) * shift).sum(-1) / total
-        column = centre_column + (window.sum(-2) * shift).sum(-1) / total
-        confidence = total.clamp(max=1) if isinstance(self.likelihood, Categorical) else flat.flatten(1).amax(-1)
+        maps = self.likelihood.probability(logits).flatten(0, -3)
+        reach = window_reach(self.radius, logits)
+        index = window_mass(maps, reach).flatten(1).argmax(-1)
+        points, total, _ = mean_in_window(maps, index, reach)
+        confidence = total.clamp(max=1) if isinstance(self.likelihood, Categorical) else maps.flatten(1).amax(-1)
         shape = logits.shape[:-2]
-        points = torch.stack((row, column), -1).reshape(*shape, 2)
-        return Decoded(points, confidence.reshape(shape), self.likelihood.presence(logits))
+        return Decoded(points.reshape(*shape, 2), confidence.reshape(shape), self.likelihood.presence(logits))
+
+    def candidates(self, logits: Tensor, count: int) -> Candidates:
+        """The window with the most probability, the best one that does not overlap it, and so on."""
+        maps = self.likelihood.probability(logits)
+        reach = window_reach(self.radius, logits)
+        index = separate_peaks(window_mass(maps, reach), count, reach)
+        points, total, largest = mean_in_window(maps.repeat_interleave(count, 0), index.flatten(), reach)
+        confidence = total.clamp(max=1) if isinstance(self.likelihood, Categorical) else largest
+        return Candidates(points.reshape(-1, count, 2), confidence.reshape(-1, count))
+
+    def support(self, logits: Tensor, points: Tensor) -> Tensor:
+        """Probability in the window around the nearest pixel, its largest for `Bernoulli`."""
+        maps = self.likelihood.probability(logits)
+        _, total, largest = mean_in_window(maps, nearest_index(points, logits), window_reach(self.radius, logits))
+        return total.clamp(max=1) if isinstance(self.likelihood, Categorical) else largest
 
 
-LIKELIHOODS: dict[str, type[Categorical] | type[Bernoulli]] = {"Categorical": Categorical, "Bernoulli": Bernoulli}
+def codec_settings(codec: Codec) -> dict[str, Any]:
+    """What to note of a codec beside the weights, ready for JSON.
+
+    The likelihood's name, the window (None for whole pixels), and `shape_prior` where the codec has one.
+
+    Raises:
+        ConfigError: a codec this package cannot build again.
+    """
+    from monai_landmarks.codecs.shape_codec import ShapePriorCodec  # it wraps the codecs of this module
+
+    if isinstance(codec, ShapePriorCodec):
+        return {**codec_settings(codec.codec), "shape_prior": codec.settings()}
+    if isinstance(codec, LocalSoftArgmaxCodec):
+        return {"likelihood": type(codec.likelihood).__name__, "window": codec.radius}
+    if isinstance(codec, ArgmaxCodec):
+        return {"likelihood": type(codec.likelihood).__name__, "window": None}
+    raise ConfigError(f"codec: a {type(codec).__name__} cannot be noted beside the weights; use one of this package")
 
 
-def codec_settings(codec: ArgmaxCodec | LocalSoftArgmaxCodec) -> dict[str, Any]:
-    """What to note of a codec beside the weights: its likelihood's name and its window, None for whole pixels."""
-    window = codec.radius if isinstance(codec, LocalSoftArgmaxCodec) else None
-    return {"likelihood": type(codec.likelihood).__name__, "window": window}
+def codec_from(settings: Mapping[str, Any]) -> PeakCodec:
+    """The codec of which `codec_settings` were noted; settings without `shape_prior` give the codec alone."""
+    from monai_landmarks.codecs.shape_codec import ShapePriorCodec
 
-
-def codec_from(settings: Mapping[str, Any]) -> ArgmaxCodec | LocalSoftArgmaxCodec:
-    """The codec of which `codec_settings` were noted."""
     likelihood = LIKELIHOODS[settings["likelihood"]]()
-    if settings["window"] is None:
-        return ArgmaxCodec(likelihood)
-    return LocalSoftArgmaxCodec(likelihood, settings["window"])
+    window = settings["window"]
+    codec = ArgmaxCodec(likelihood) if window is None else LocalSoftArgmaxCodec(likelihood, window)
+    noted = settings.get("shape_prior")
+    return codec if noted is None else ShapePriorCodec.from_settings(codec, noted)

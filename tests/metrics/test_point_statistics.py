@@ -190,3 +190,17 @@ def test_no_interval(patients: list[str], replicates: int, errors: np.ndarray) -
 def test_patient_without_annotation_does_not_break_the_interval() -> None:
     errors = np.array([[1.0], [3.0], [NAN]])
     assert points.PatientBootstrap(["a", "b", "c"], 500).mre(errors) == (1.0, 3.0)
+
+
+def test_interval_of_a_difference_between_two_groups_of_patients():
+    rng = np.random.default_rng(0)
+    mine, theirs = rng.normal(2.0, 1.0, (80, 5)), rng.normal(2.5, 1.0, (60, 5))
+    first = points.PatientBootstrap([str(i) for i in range(80)], seed=1)
+    second = points.PatientBootstrap([f"x{i}" for i in range(60)], seed=2)
+    low, high = first.difference(mine, second, theirs)
+    assert low < theirs.mean() - mine.mean() < high
+    # Two independent means: the squared standard errors add up.
+    expected = 2 * 1.96 * np.sqrt(1 / 400 + 1 / 300)
+    assert high - low == pytest.approx(expected, rel=0.15)
+    none = first.difference(mine, second, np.full((60, 5), np.nan))
+    assert np.isnan(none).all()

@@ -1,0 +1,91 @@
+"""A Gaussian over aligned shapes some of whose points are missing."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from monai_landmarks.codecs.shape_pose import least_squares_pose
+
+ALIGNMENTS = 10
+EM_STEPS = 30
+# Smallest standard deviation of a coordinate, in units of the shape's root mean square radius.
+FLOOR = 1e-3
+
+
+def fit_gaussian(shapes: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean shape (K, 2), centred with root mean square radius about 1, and shrunk covariance (2K, 2K).
+
+    Generalised Procrustes alignment on the points each shape has, then expectation-maximisation for the missing ones.
+    What two landmarks have in common is shrunk towards zero by the share that minimises the expected squared error
+    (Schaefer and Strimmer 2005, doi:10.2202/1544-6115.1175); a landmark's own 2x2 covariance stays, so the frame's
+    rotation changes nothing.
+
+    Args:
+        shapes: (N, K, 2) float64 with NaN for missing points; every landmark is in at least one.
+    """
+    mean = align_all(shapes)
+    aligned = least_squares_pose(shapes, mean).to_frame(torch.nan_to_num(shapes))
+    seen = torch.isfinite(shapes).all(-1).repeat_interleave(2, -1)
+    values = aligned.flatten(1)
+    count = seen.sum(0)
+    centre = (values * seen).sum(0) / count
+    variance = ((values - centre) ** 2 * seen).sum(0) / count + FLOOR**2
+    covariance = variance.diag()
+    for _ in range(1 if seen.all() else EM_STEPS):
+        complete, unknown = _fill(values - centre, seen, covariance)
+        complete = complete + centre
+        centre = complete.mean(0)
+        covariance = _shrunk(complete - centre, unknown)
+    return centre.view(-1, 2), covariance
+
+
+def align_all(shapes: Tensor) -> Tensor:
+    """The mean (K, 2) of shapes (N, K, 2) with missing points after generalised Procrustes alignment."""
+    seen = torch.isfinite(shapes).all(-1)
+    mean = _normalised(shapes[seen.sum(1).argmax()])
+    for _ in range(ALIGNMENTS):
+        known = torch.isfinite(mean).all(-1)
+        usable = torch.where((seen & known)[..., None], shapes, torch.nan)
+        pose = least_squares_pose(usable, torch.nan_to_num(mean))
+        # With fewer than two common points there is no pose: such a shape waits until the mean has more.
+        counted = seen & ((seen & known).sum(1) >= 2)[:, None]
+        aligned = pose.to_frame(torch.nan_to_num(shapes)) * counted[..., None]
+        count = counted.sum(0)[:, None]
+        mean = _normalised(torch.where(count > 0, aligned.sum(0) / count.clamp(min=1), torch.nan))
+    return mean
+
+
+def _normalised(shape: Tensor) -> Tensor:
+    known = shape[torch.isfinite(shape).all(-1)]
+    centre = known.mean(0)
+    return (shape - centre) / (known - centre).square().sum(-1).mean().sqrt().clamp(min=1e-12)
+
+
+def _fill(error: Tensor, seen: Tensor, covariance: Tensor) -> tuple[Tensor, Tensor]:
+    """Missing coordinates replaced by their conditional means, and the mean of their conditional covariances."""
+    mask = seen.to(error.dtype)
+    both = mask[:, :, None] * mask[:, None, :]
+    precision = torch.linalg.inv(covariance * both + torch.diag_embed(1 - mask)) * both
+    gain = covariance @ precision
+    expected = (gain @ (mask * error)[..., None])[..., 0]
+    missing = (1 - mask)[:, :, None] * (1 - mask)[:, None, :]
+    unknown = (covariance - gain @ covariance) * missing
+    return torch.where(seen, error, expected), unknown.mean(0)
+
+
+def _shrunk(error: Tensor, unknown: Tensor) -> Tensor:
+    """Covariance of centred rows (N, 2K) plus what is not known of them, blocks between landmarks shrunk."""
+    count = len(error)
+    covariance = error.T @ error / count + unknown
+    variance = covariance.diagonal().view(-1, 2).mean(-1).clamp(min=1e-12)
+    deviation = variance.sqrt().repeat_interleave(2)
+    scaled = error / deviation
+    correlation = covariance / deviation[:, None] / deviation[None]
+    # Variance of an element of the correlation matrix over samples; both sums run over all pairs of coordinates.
+    squares = (scaled**2).T @ (scaled**2) / count - (scaled.T @ scaled / count) ** 2
+    landmark = torch.arange(len(deviation)) // 2
+    apart = landmark[:, None] != landmark
+    share = float((squares[apart].sum() / count / correlation[apart].square().sum().clamp(min=1e-12)).clamp(0, 1))
+    shrunk = covariance * (1 - share * apart)
+    return shrunk + FLOOR**2 * torch.eye(len(deviation), dtype=error.dtype)

@@ -1,0 +1,216 @@
+"""How landmarks lie to each other: a Gaussian over shapes, whatever their position, size and rotation in the image.
+
+Everything here is float64 on the CPU; a shape is a few dozen numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from monai_landmarks.codecs.shape_fit import fit_gaussian
+from monai_landmarks.codecs.shape_pose import Pose, least_squares_pose, pose_directions, robust_pose
+from monai_landmarks.data.dataset import LandmarkDataset
+from monai_landmarks.errors import ConfigError
+
+MINIMUM_LANDMARKS = 4
+# The pose's standard deviation in the model's frame, whose shapes have the size 1: no pose is unlikely.
+FREE_POSE = 10.0
+ROUNDS = 12
+
+
+class Judgement(NamedTuple):
+    """What a shape says of the points of B images.
+
+    `distance` (B, K): squared Mahalanobis distance given the trusted others, chi-square with 2 degrees of freedom for a
+    true point. `trusted` (B, K). `mean` (B, K, 2): the place expected given the trusted others, in the image's pixels,
+    and `frame_mean` in the model's frame, where `precision` (B, K, 2, 2) is its inverse covariance.
+    """
+
+    distance: Tensor
+    trusted: Tensor
+    mean: Tensor
+    frame_mean: Tensor
+    precision: Tensor
+    pose: Pose
+
+    def distance_of(self, image: Tensor, landmark: Tensor, points: Tensor) -> Tensor:
+        """Squared distances (F, M) of places (F, M, 2), pixels, for F landmarks, each of one image of the batch."""
+        difference = self.pose.take(image).to_frame(points) - self.frame_mean[image, landmark][:, None]
+        return torch.einsum("fmi,fij,fmj->fm", difference, self.precision[image, landmark], difference)
+
+
+class ShapePrior:
+    """A Gaussian over the landmarks of similarity-aligned shapes.
+
+    Position, size and rotation carry no information: they are nuisance parameters with a flat law, which for a Gaussian
+    means adding their four directions to the covariance with a large variance. Conditioning then estimates them anew
+    from whatever points it is given (universal kriging), so a wrong point cannot pull the alignment it is judged by.
+
+    Args:
+        mean: (K, 2) the mean shape, centred, root mean square radius about 1.
+        covariance: (2K, 2K) of its coordinates, landmark by landmark, row before column.
+        inflation: factor on the covariance that makes held-out training shapes follow the chi-square law.
+        shapes: how many it was fitted on.
+    """
+
+    def __init__(self, mean: Tensor, covariance: Tensor, inflation: float, shapes: int) -> None:
+        self.mean = mean.double()
+        self.covariance = covariance.double()
+        self.inflation = inflation
+        self.shapes = shapes
+
+    @classmethod
+    def fit(cls, points: np.ndarray | Tensor, minimum: int = 20) -> ShapePrior:
+        """Fit on training points (N, K, 2), original pixels (isotropic), NaN where unlabelled or absent.
+
+        Raises:
+            ConfigError: fewer than four landmarks, fewer than `minimum` shapes with at least half of their landmarks,
+                or a landmark in fewer than five of them.
+        """
+        shapes = torch.as_tensor(np.asarray(points, dtype=np.float64))
+        count = shapes.shape[1]
+        if count < MINIMUM_LANDMARKS:
+            raise ConfigError(f"shape prior: {count} landmarks have no shape to judge by; {MINIMUM_LANDMARKS} do")
+        seen = torch.isfinite(shapes).all(-1)
+        shapes = shapes[seen.sum(1) >= max(3, count / 2)]
+        if len(shapes) < minimum:
+            raise ConfigError(
+                f"shape prior: {len(shapes)} training images have at least half of the landmarks, {minimum} are "
+                "needed; annotate more, or train without a prior"
+            )
+        rare = torch.nonzero(torch.isfinite(shapes).all(-1).sum(0) < 5).flatten().tolist()
+        if rare:
+            raise ConfigError(f"shape prior: landmarks number {rare} are in fewer than 5 training images")
+        mean, covariance = fit_gaussian(shapes)
+        prior = cls(mean, covariance, 1.0, len(shapes))
+        prior.inflation = _inflation(shapes)
+        return prior
+
+    def settings(self) -> dict[str, Any]:
+        """Plain numbers and lists, for metadata.json; the covariance's lower triangle row by row."""
+        rows, columns = torch.tril_indices(*self.covariance.shape)
+        return {
+            "mean": [[float(f"{value:.8g}") for value in point] for point in self.mean.tolist()],
+            "covariance": [float(f"{value:.8g}") for value in self.covariance[rows, columns].tolist()],
+            "inflation": self.inflation,
+            "shapes": self.shapes,
+        }
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> ShapePrior:
+        """The prior of which `settings` were noted.
+
+        Raises:
+            ConfigError: entries are missing or do not fit each other.
+        """
+        try:
+            mean = torch.tensor(settings["mean"], dtype=torch.float64)
+            size = mean.numel()
+            rows, columns = torch.tril_indices(size, size)
+            entries = torch.tensor(settings["covariance"], dtype=torch.float64)
+            if len(entries) != len(rows):
+                raise ValueError(f"{len(entries)} covariances for {size // 2} landmarks")
+            lower = torch.zeros(size, size, dtype=torch.float64)
+            lower[rows, columns] = entries
+            return cls(mean, lower + lower.T - lower.diag().diag(), settings["inflation"], settings["shapes"])
+        except (KeyError, RuntimeError, TypeError, ValueError) as error:
+            raise ConfigError(f"shape_prior in the model's metadata.json is damaged ({error}); train again") from None
+
+    def judge(self, points: Tensor, noise: float, limit: float) -> Judgement:
+        """Which points of each image fit the others, however many others do not (up to half).
+
+        A start that half of the points agree on (least median of squares over poses), then the points within `limit`
+        given those, until nothing changes. Where fewer than half stay, the shape is no judge: all are trusted.
+
+        Args:
+            points: (B, K, 2) in pixels.
+            noise: standard deviation of a located point, in the same pixels.
+            limit: largest squared distance of a trusted point.
+        """
+        points = points.detach().to("cpu", torch.float64)
+        count = points.shape[1]
+        half = max(3, count // 2 + 1)
+        spread = (self.inflation * self.covariance.diagonal().view(-1, 2).mean(-1)).sqrt()
+        pose, start = robust_pose(points, self.mean, spread, half)
+        error = pose.to_frame(points) - self.mean
+        total = self.total(noise * pose.scale)
+        trusted = torch.zeros_like(start, dtype=torch.bool).scatter(1, start.argsort(1)[:, :half], True)
+        for _ in range(ROUNDS):
+            expected, covariance = conditionals(total, error, trusted)
+            precision = torch.linalg.inv(covariance)
+            difference = error - expected
+            distance = torch.einsum("bki,bkij,bkj->bk", difference, precision, difference)
+            agreed = distance <= limit
+            agreed = torch.where((agreed.sum(1) >= half)[:, None], agreed, trusted)
+            if torch.equal(agreed, trusted):
+                break
+            trusted = agreed
+        lost = ((distance <= limit).sum(1) < half) | ~pose.found
+        trusted = (distance <= limit) | lost[:, None]
+        mean = self.mean + expected
+        return Judgement(distance, trusted, pose.to_image(mean), mean, precision, pose)
+
+    def total(self, noise: Tensor) -> Tensor:
+        """Covariance (B, 2K, 2K) of located points in the model's frame, pose included."""
+        free = pose_directions(self.mean)
+        known = self.inflation * self.covariance + FREE_POSE**2 * free @ free.T
+        return known + noise[:, None, None] ** 2 * torch.eye(len(known), dtype=known.dtype)
+
+
+def conditionals(total: Tensor, error: Tensor, used: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean (B, K, 2) and covariance (B, K, 2, 2) of each point given the used ones other than itself.
+
+    Args:
+        total: covariances (B, 2K, 2K).
+        error: deviations from the mean (B, K, 2).
+        used: (B, K), True for a point to condition on.
+    """
+    batch, count = used.shape
+    mask = used.repeat_interleave(2, -1).to(total.dtype)
+    both = mask[:, :, None] * mask[:, None, :]
+    precision = torch.linalg.inv(total * both + torch.diag_embed(1 - mask)) * both
+    weights = (precision @ (mask * error.flatten(1))[..., None])[..., 0]
+    gain = total @ precision
+    expected = (total @ weights[..., None])[..., 0].view(batch, count, 2)
+    covariance = _blocks(total) - _blocks(gain @ total)
+    # A point that is itself used must not speak for itself: leave it out, by its block of the precision.
+    own = torch.where(used[..., None, None], _blocks(precision), torch.eye(2, dtype=total.dtype))
+    left_out = torch.linalg.inv(own)
+    without = error - (left_out @ weights.view(batch, count, 2, 1))[..., 0]
+    return torch.where(used[..., None], without, expected), torch.where(used[..., None, None], left_out, covariance)
+
+
+def _blocks(matrix: Tensor) -> Tensor:
+    """The (B, K, 2, 2) blocks on the diagonal of (B, 2K, 2K)."""
+    batch, size = matrix.shape[:2]
+    return matrix.view(batch, size // 2, 2, size // 2, 2).diagonal(dim1=1, dim2=3).permute(0, 3, 1, 2)
+
+
+def _inflation(shapes: Tensor, folds: int = 5) -> float:
+    """Ratio of the 99th percentile of held-out shapes' squared distances to that of the chi-square law, at least 1."""
+    distances = []
+    for fold in range(folds):
+        held = torch.arange(len(shapes)) % folds == fold
+        prior = ShapePrior(*fit_gaussian(shapes[~held]), 1.0, int((~held).sum()))
+        error = least_squares_pose(shapes[held], prior.mean).to_frame(shapes[held]) - prior.mean
+        seen = torch.isfinite(error).all(-1)
+        error = torch.nan_to_num(error)
+        expected, covariance = conditionals(prior.total(torch.zeros(len(error))), error, seen)
+        apart = error - expected
+        distances.append(torch.einsum("bki,bkij,bkj->bk", apart, torch.linalg.inv(covariance), apart)[seen])
+    law = float(-2 * np.log(0.01))
+    return max(1.0, float(torch.cat(distances).quantile(0.99)) / law)
+
+
+def training_prior(dataset: LandmarkDataset, reader: str = "mean", minimum: int = 20) -> ShapePrior | None:
+    """The prior of a data set's training split; None where it is too small or has too few landmarks for one."""
+    points = [item["points"][0] for item in dataset.datalist("training", reader)]
+    try:
+        return ShapePrior.fit(np.reshape(points, (-1, len(dataset.names), 2)), minimum)
+    except ConfigError:
+        return None

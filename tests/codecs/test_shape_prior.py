@@ -1,0 +1,231 @@
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from monai_landmarks.codecs.decode import (
+    ArgmaxCodec,
+    Bernoulli,
+    Categorical,
+    LocalSoftArgmaxCodec,
+    codec_from,
+    codec_settings,
+)
+from monai_landmarks.codecs.shape_codec import ShapePriorCodec, with_prior
+from monai_landmarks.codecs.shape_fit import fit_gaussian
+from monai_landmarks.codecs.shape_prior import ShapePrior, conditionals, training_prior
+from monai_landmarks.data.dataset import load_dataset
+from monai_landmarks.errors import ConfigError
+from monai_landmarks.transforms.shapes import Gaussian, point_regions
+
+SIZE = (96, 128)
+
+
+def similar(points, angle, scale, shift):
+    """Points (K, 2) turned, scaled and moved."""
+    turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+    return scale * points @ turn.T + shift
+
+
+def make_shapes(count, landmarks=8, spread=0.03, seed=0, holes=0.0):
+    """Shapes with two modes of variation and a little noise, anywhere, at any size and rotation, up to 200 pixels."""
+    generator = np.random.default_rng(seed)
+    base = np.random.default_rng(1).uniform(-1, 1, (landmarks, 2))
+    modes = np.random.default_rng(2).normal(0, 1, (2, landmarks, 2))
+    shapes = []
+    for _ in range(count):
+        shape = base + spread * np.tensordot(generator.normal(0, 1, 2), modes, 1)
+        shape = shape + generator.normal(0, spread / 4, shape.shape)
+        pose = generator.uniform(-0.3, 0.3), generator.uniform(40, 100), generator.uniform(50, 300, 2)
+        shapes.append(similar(shape, *pose))
+    shapes = np.array(shapes)
+    shapes[generator.random((count, landmarks)) < holes] = np.nan
+    return shapes
+
+
+def in_network(shape):
+    """The shape in the middle of a small map."""
+    centred = shape - shape.mean(0)
+    return torch.tensor(centred * 36 / np.abs(centred).max() + np.array(SIZE) / 2, dtype=torch.float32)
+
+
+def logits_at(points, weights=None):
+    """Maps (K, rows, columns) with a peak at each point."""
+    maps = point_regions(points[None], SIZE, 5.0, Gaussian())[0]
+    maps = maps / maps.sum((-2, -1), keepdim=True)
+    return maps if weights is None else maps * weights
+
+
+def log_maps(maps):
+    return torch.log(maps + 1e-9) + 12
+
+
+@pytest.fixture(scope="module")
+def prior():
+    return ShapePrior.fit(make_shapes(120))
+
+
+@pytest.fixture(scope="module")
+def plain():
+    return LocalSoftArgmaxCodec(Categorical(), radius=20)
+
+
+def test_the_fit_knows_no_position_size_or_rotation(prior):
+    moved = np.array([similar(s, 0.5, 3.0, (70, -20)) for s in make_shapes(120)])
+    other = ShapePrior.fit(moved)
+    shape = torch.tensor(make_shapes(3, seed=9))
+    ours = prior.judge(shape, 0.0, 18.0).distance
+    moved = torch.tensor(np.array([similar(s, -1.0, 0.2, (5, 5)) for s in shape.numpy()]))
+    theirs = other.judge(moved, 0.0, 18.0).distance
+    assert torch.allclose(ours, theirs, rtol=1e-3)
+
+
+def test_true_shapes_follow_the_law(prior):
+    fresh = torch.tensor(make_shapes(300, seed=3))
+    judgement = prior.judge(fresh, 0.0, -2 * math.log(1e-4))
+    assert (~judgement.trusted).float().mean() < 0.003
+    # The median of the chi-square law with two degrees of freedom is 1.39; shrinkage and inflation make it smaller.
+    assert 0.5 < judgement.distance.median() < 1.6
+
+
+def test_missing_points_change_the_fit_little():
+    whole, known = fit_gaussian(torch.tensor(make_shapes(150)))
+    mean, covariance = fit_gaussian(torch.tensor(make_shapes(150, holes=0.2)))
+    ours, theirs = (np.ascontiguousarray(m.numpy()).view(complex)[:, 0] for m in (mean, whole))
+    assert abs(np.vdot(ours, theirs)) > 0.999 * np.linalg.norm(ours) * np.linalg.norm(theirs)
+    assert 0.8 < covariance.trace() / known.trace() < 1.1
+    assert torch.linalg.eigvalsh(covariance).min() > 0
+
+
+def test_leaving_out_equals_conditioning_by_hand():
+    generator = torch.Generator().manual_seed(0)
+    root = torch.randn(1, 10, 10, generator=generator, dtype=torch.float64)
+    total = root @ root.mT + torch.eye(10)
+    error = torch.randn(1, 5, 2, generator=generator, dtype=torch.float64)
+    used = torch.tensor([[True, True, False, True, True]])
+    mean, covariance = conditionals(total, error, used)
+    for k in range(5):
+        mine, others = [2 * k, 2 * k + 1], [i for i in range(10) if i // 2 not in (2, k)]
+        gain = total[0][mine][:, others] @ torch.linalg.inv(total[0][others][:, others])
+        assert torch.allclose(mean[0, k], gain @ error[0].flatten()[others])
+        assert torch.allclose(covariance[0, k], total[0][mine][:, mine] - gain @ total[0][others][:, mine])
+
+
+@pytest.mark.parametrize("wrong", [(2,), (0, 5), (1, 3, 6)])
+def test_wrong_points_are_found_however_they_conspire(prior, wrong):
+    shape = make_shapes(6, seed=5)
+    broken = shape.copy()
+    broken[:, list(wrong)] += (90.0, -70.0)
+    judgement = prior.judge(torch.tensor(broken), 0.5, 18.4)
+    expected = torch.ones(6, 8, dtype=torch.bool)
+    expected[:, list(wrong)] = False
+    assert torch.equal(judgement.trusted, expected)
+    scale = np.linalg.norm(shape - shape.mean(1, keepdims=True), axis=-1).mean()
+    away = np.linalg.norm(judgement.mean.numpy() - shape, axis=-1)[:, list(wrong)]
+    assert away.max() < 0.25 * scale
+
+
+def test_plausible_points_stay_bit_for_bit(prior, plain):
+    logits = log_maps(torch.stack([logits_at(in_network(s)) for s in make_shapes(4, seed=7)]))
+    ours, theirs = ShapePriorCodec(plain, prior).decode(logits), plain.decode(logits)
+    assert all(torch.equal(a, b) for a, b in zip(ours, theirs))
+    one = ShapePriorCodec(plain, prior).decode(logits[0])
+    assert torch.equal(one.points, theirs.points[0])
+
+
+def test_the_second_peak_is_taken_where_it_fits(prior, plain):
+    truth = in_network(make_shapes(1, seed=7)[0])
+    maps = logits_at(truth)
+    away = (truth[3] + torch.tensor([SIZE[0] / 2, SIZE[1] / 2])) % torch.tensor(SIZE)
+    maps[3] = 0.25 * maps[3] + 0.75 * logits_at(away[None])[0]
+    logits = torch.stack([log_maps(maps), log_maps(logits_at(truth))])
+    before, after = plain.decode(logits), ShapePriorCodec(plain, prior).decode(logits)
+    assert torch.allclose(before.points[0, 3], away, atol=0.5)
+    assert torch.allclose(after.points[0, 3], truth[3], atol=0.5)
+    assert after.confidence[0, 3] == pytest.approx(0.25, abs=0.03)
+    keep = torch.ones(2, 8, dtype=torch.bool)
+    keep[0, 3] = False
+    assert torch.equal(after.points[keep], before.points[keep])
+    assert torch.equal(after.confidence[keep], before.confidence[keep])
+    assert torch.equal(after.presence, before.presence)
+
+
+@pytest.mark.parametrize(
+    "codec", [LocalSoftArgmaxCodec(Bernoulli(), radius=20), ArgmaxCodec(Categorical()), ArgmaxCodec(Bernoulli())]
+)
+def test_without_a_fitting_peak_the_others_say_where(prior, codec):
+    truth = in_network(make_shapes(1, seed=7)[0])
+    wrong = truth.clone()
+    wrong[5] = (truth[5] + torch.tensor([SIZE[0] / 2, SIZE[1] / 2])) % torch.tensor(SIZE)
+    logits = log_maps(logits_at(wrong)) - 8
+    before, after = codec.decode(logits), ShapePriorCodec(codec, prior).decode(logits)
+    assert (after.points[5] - truth[5]).norm() < 6 < (before.points[5] - truth[5]).norm()
+    assert after.confidence[5] < 0.05 < before.confidence[5]
+    trusting = ShapePriorCodec(codec, prior, trust=float(before.confidence[5]) * 0.9).decode(logits)
+    assert torch.equal(trusting.points, before.points)
+
+
+def test_where_half_is_wrong_nothing_moves(prior, plain):
+    torch.manual_seed(1)
+    scattered = torch.rand(8, 2) * (torch.tensor(SIZE) - 1)
+    for logits in (log_maps(logits_at(scattered)), torch.zeros(8, *SIZE)):
+        ours, theirs = ShapePriorCodec(plain, prior).decode(logits), plain.decode(logits)
+        assert torch.equal(ours.points, theirs.points)
+
+
+def test_settings_travel_as_json(prior, plain):
+    codec = ShapePriorCodec(plain, prior, level=1e-3, noise=2.0)
+    noted = json.loads(json.dumps(codec_settings(codec)))
+    back = codec_from({"backbone": "any", **noted})
+    broken = make_shapes(4, seed=5)
+    broken[:, 2] += 60
+    logits = log_maps(torch.stack([logits_at(in_network(s)) for s in broken]))
+    assert isinstance(back, ShapePriorCodec)
+    assert codec_settings(back) == noted
+    assert torch.allclose(back.decode(logits).points, codec.decode(logits).points, atol=1e-4)
+
+
+def test_settings_without_a_prior_load_as_before(plain):
+    assert codec_settings(plain) == {"likelihood": "Categorical", "window": 20}
+    assert type(codec_from(codec_settings(plain))) is LocalSoftArgmaxCodec
+    assert codec_settings(codec_from({"likelihood": "Bernoulli", "window": None}))["window"] is None
+    with pytest.raises(ConfigError, match="cannot be noted"):
+        codec_settings(object())
+
+
+def test_what_no_prior_can_be_made_of_is_refused(prior, plain):
+    with pytest.raises(ConfigError, match="3 landmarks have no shape"):
+        ShapePrior.fit(make_shapes(40, landmarks=3))
+    with pytest.raises(ConfigError, match=r"10 training images .* 20 are needed"):
+        ShapePrior.fit(make_shapes(10))
+    rare = make_shapes(40)
+    rare[4:, 6] = np.nan
+    with pytest.raises(ConfigError, match=r"landmarks number \[6\]"):
+        ShapePrior.fit(rare)
+    with pytest.raises(ConfigError, match="damaged"):
+        ShapePrior.from_settings({**prior.settings(), "covariance": [1.0]})
+    with pytest.raises(ConfigError, match="knows 8 landmarks, the network gives 2"):
+        ShapePriorCodec(plain, prior).decode(torch.zeros(2, 32, 32))
+    with pytest.raises(ConfigError, match="level must lie"):
+        ShapePriorCodec(plain, prior, level=0.0)
+
+
+def test_a_small_data_set_goes_without(blobs, plain):
+    assert training_prior(load_dataset(blobs)) is None
+    assert with_prior(plain, None) is plain
+
+
+def test_candidates_are_peaks_not_flanks(plain):
+    truth = torch.tensor([[30.3, 40.6], [70.0, 20.0]])
+    maps = logits_at(truth)
+    both = log_maps((0.6 * maps[0] + 0.4 * maps[1])[None])
+    found = plain.candidates(both, 3)
+    assert torch.allclose(found.points[0, :2], truth, atol=0.1)
+    assert torch.allclose(found.confidence[0, :2], torch.tensor([0.6, 0.4]), atol=0.05)
+    assert found.confidence[0, 2] < 0.01
+    decoded = plain.decode(both)
+    assert torch.equal(found.points[0, 0], decoded.points[0])
+    assert torch.equal(found.confidence[0, 0], decoded.confidence[0])
+    assert torch.allclose(plain.support(both, truth[1:]), found.confidence[:, 1], atol=1e-3)
