@@ -54,10 +54,16 @@ def decoders() -> dict[str, dict[str, Any]]:
     """The same weights, decoded otherwise."""
     soft = "monai_landmarks.codecs.decode.LocalSoftArgmaxCodec"
     windows = {
-        f"window {radius:g}": {"_target_": soft, "likelihood": "@likelihood", "radius": radius}
-        for radius in (2.0, 8.0, 16.0, 32.0)
+        f"window {radius:g}, no shape prior": {"_target_": soft, "likelihood": "@likelihood", "radius": radius}
+        for radius in (2.0, 4.0, 8.0, 16.0, 32.0)
     }
-    return {"argmax": {"_target_": "monai_landmarks.codecs.decode.ArgmaxCodec", "likelihood": "@likelihood"}, **windows}
+    return {
+        "argmax, no shape prior": {
+            "_target_": "monai_landmarks.codecs.decode.ArgmaxCodec",
+            "likelihood": "@likelihood",
+        },
+        **windows,
+    }
 
 
 def rows(epochs: int) -> dict[str, dict[str, Any]]:
@@ -78,7 +84,7 @@ def rows(epochs: int) -> dict[str, dict[str, Any]]:
         "128 to 3": geometric(128.0, 3.0, shrink),
         "square": shape("Square"),
         "disk": shape("Disk"),
-        "gaussian": shape("Gaussian"),
+        "diamond": shape("Diamond"),
         "re-weighted BCE": bce(),
         "re-weighted BCE, paper's steps": {**bce(), **steps(65.0, 10.0, stage, 5.0)},
         "BCE, no re-weighting": bce("PlainBCE"),

@@ -26,7 +26,8 @@ from rich.table import Table
 from tail_pictures import draw_gross_errors
 from torch import Tensor, nn
 
-from monai_landmarks.codecs.decode import PeakCodec, codec_from
+from monai_landmarks.codecs.decode import PeakCodec, codec_from, likelihood_of
+from monai_landmarks.codecs.likelihood import Likelihood
 from monai_landmarks.codecs.shape_codec import ShapePriorCodec, with_prior
 from monai_landmarks.codecs.shape_prior import training_prior
 from monai_landmarks.data.dataset import LandmarkDataset, load_dataset
@@ -50,6 +51,7 @@ class Model:
     network: nn.Module
     preprocessing: Callable[[dict[str, Any]], dict[str, Any]]
     codec: PeakCodec
+    likelihood: Likelihood
     prior: ShapePriorCodec | None
 
 
@@ -77,10 +79,10 @@ def load(bundle: Path, models: list[Path], dataset: LandmarkDataset, options: di
     if len(sizes) > 1:
         raise ConfigError(f"the models have inputs of {sizes}; an ensemble needs one size")
     codec = codec_from({key: settings[key] for key in ("likelihood", "window")})
-    network = networks[0] if len(networks) == 1 else LandmarkEnsemble(networks, codec.likelihood)
+    network = networks[0] if len(networks) == 1 else LandmarkEnsemble(networks, likelihood_of(settings))
     wrapped = with_prior(codec, training_prior(dataset), **options)
     prior = wrapped if isinstance(wrapped, ShapePriorCodec) else None
-    return Model(network, parser.get_parsed_content("preprocessing"), codec, prior)
+    return Model(network, parser.get_parsed_content("preprocessing"), codec, likelihood_of(settings), prior)
 
 
 def logits_of_split(model: Model, inferer: AutocastInferer, items: list[dict[str, Any]]) -> tuple[list[Tensor], float]:
@@ -126,7 +128,7 @@ def row_of(outcome: Outcome, plain: Outcome) -> dict[str, Any]:
 
 def inferers(model: Model, dataset: LandmarkDataset) -> dict[str, AutocastInferer]:
     """The ways to look at an image that are compared."""
-    likelihood, mirror = model.codec.likelihood, dataset.scheme.mirror
+    likelihood, mirror = model.likelihood, dataset.scheme.mirror
     views = {
         "turn": standard_views(5.0, 0.0),
         "scale": standard_views(0.0, 0.05),

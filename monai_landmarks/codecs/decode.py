@@ -155,11 +155,16 @@ def codec_settings(codec: Codec) -> dict[str, Any]:
     raise ConfigError(f"codec: a {type(codec).__name__} cannot be noted beside the weights; use one of this package")
 
 
+def likelihood_of(settings: Mapping[str, Any]) -> Likelihood:
+    """How the network of these settings was trained."""
+    return LIKELIHOODS[settings["likelihood"]]()
+
+
 def codec_from(settings: Mapping[str, Any]) -> PeakCodec:
     """The codec of which `codec_settings` were noted; settings without `shape_prior` give the codec alone."""
     from monai_landmarks.codecs.shape_codec import ShapePriorCodec
 
-    likelihood = LIKELIHOODS[settings["likelihood"]]()
+    likelihood = likelihood_of(settings)
     window = settings["window"]
     codec = ArgmaxCodec(likelihood) if window is None else LocalSoftArgmaxCodec(likelihood, window)
     noted = settings.get("shape_prior")

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from monai_landmarks.codecs.decode import codec_from
 from monai_landmarks.networks.two_pass import TwoPassNet
 from monai_landmarks.networks.unet import LandmarkUNet
 
@@ -15,7 +16,8 @@ def network_from(settings: Mapping[str, Any], landmarks: int) -> nn.Module:
     """The network of a model's settings (metadata.json), randomly initialised.
 
     Args:
-        settings: `backbone` and `decoder_channels`; with `second_pass` (`coarse_size`, `window`) two such networks.
+        settings: `backbone` and `decoder_channels`; with `second_pass` (`coarse_size`, `window`, `codec`) two such
+            networks.
         landmarks: number of output channels.
 
     Raises:
@@ -25,7 +27,7 @@ def network_from(settings: Mapping[str, Any], landmarks: int) -> nn.Module:
     if second is None:
         return _unet(settings, landmarks)
     coarse, fine = _unet(settings, landmarks), _unet(settings, landmarks)
-    return TwoPassNet(coarse, fine, second["coarse_size"], second["window"])
+    return TwoPassNet(coarse, fine, second["coarse_size"], second["window"], codec_from(second["codec"]))
 
 
 def _unet(settings: Mapping[str, Any], landmarks: int) -> LandmarkUNet:

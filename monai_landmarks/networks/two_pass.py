@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from monai_landmarks.codecs.decode import ArgmaxCodec, Categorical
+from monai_landmarks.codecs.decode import Codec
 
 # exp(EMPTY) is 0 in float32.
 EMPTY = -1.0e4
@@ -26,17 +26,20 @@ class TwoPassNet(nn.Module):
         fine: (N, 1, window, window) to logits (N, K, window, window).
         coarse_size: rows and columns the coarse network was trained at.
         window: side of the square window, in pixels of the input; even.
+        codec: decodes the coarse logits; the windows lie around its points.
 
     Shapes: (B, 1, rows, columns) at the fine size to logits (B, K, rows, columns).
     """
 
-    def __init__(self, coarse: nn.Module, fine: nn.Module, coarse_size: Sequence[int], window: int) -> None:
+    def __init__(
+        self, coarse: nn.Module, fine: nn.Module, coarse_size: Sequence[int], window: int, codec: Codec
+    ) -> None:
         super().__init__()
         self.coarse = coarse
         self.fine = fine
         self.coarse_size = (int(coarse_size[0]), int(coarse_size[1]))
         self.window = int(window)
-        self.codec = ArgmaxCodec(Categorical())
+        self.codec = codec
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits of each landmark at each pixel of the fine grid."""

@@ -242,7 +242,8 @@ def test_a_second_pass_is_trained_evaluated_and_used(trained, runner, blobs, tmp
     runner("training", ("train", "second_pass"), **small)
     models = runner.root / "models" / "second_pass"
     settings = load_metadata(runner.root, models)["monai_landmarks"]["settings"]
-    assert settings["second_pass"] == {"coarse_size": [64, 64], "window": 64}
+    codec = {"likelihood": "Categorical", "window": 8.0}
+    assert settings["second_pass"] == {"coarse_size": [64, 64], "window": 64, "codec": codec}
     first = torch.load(trained.root / "models" / "model.pt", weights_only=True)
     both = torch.load(models / "model.pt", weights_only=True)
     assert all(torch.equal(both[f"coarse.{key}"], value) for key, value in first.items())

@@ -35,7 +35,7 @@ class Brightness(nn.Module):
 
 
 def build(points=((5, 4), (0, 0), (19, 15)), evidence=(3.0, 0.5, -2.0)):
-    return TwoPassNet(Points(points, evidence), Brightness(), COARSE, WINDOW).eval()
+    return TwoPassNet(Points(points, evidence), Brightness(), COARSE, WINDOW, ArgmaxCodec(Categorical())).eval()
 
 
 def test_the_fine_pass_decides_inside_the_window_alone():
@@ -71,7 +71,11 @@ def test_nothing_outside_the_image_can_win():
 def test_real_networks_build_from_settings_and_load_back():
     settings = {"backbone": "efficientnet-lite0", "decoder_channels": [16, 16, 8, 8, 8]}
     assert isinstance(network_from(settings, 3), LandmarkUNet)
-    settings["second_pass"] = {"coarse_size": [64, 32], "window": 64}
+    settings["second_pass"] = {
+        "coarse_size": [64, 32],
+        "window": 64,
+        "codec": {"likelihood": "Categorical", "window": 8.0},
+    }
     network = network_from(settings, 3)
     assert isinstance(network, TwoPassNet)
     other = network_from(settings, 3)
