@@ -28,7 +28,7 @@ def workflow(names, blobs, **options):
         *((("train",), option) for option in TRAINING),
         *((("train", "evaluate"), option) for option in TRAINING),
         (("train", "multi_gpu_train"), "resume"),
-        *((("inference",), option) for option in ("overlays", "out_of_scope", "amp")),
+        *((("inference",), option) for option in ("overlays", "out_of_scope", "amp", "test_time_mirror")),
     ],
 )
 def test_a_switch_that_is_a_text_is_refused(names, option, blobs):

@@ -148,6 +148,8 @@ def test_the_papers_settings_are_the_published_ones(blobs):
     assert content("spatial_size") == [512, 512]
     assert [content("schedule")(epoch) for epoch in (0, 50, 349)] == [65, 55, 5]
     assert (content("max_epochs"), content("batch_size")) == (350, 18)
+    assert [type(content(name)).__name__ for name in ("shape", "codec")] == ["Diamond", "ArgmaxCodec"]
+    assert not content("test_time_mirror")
     optimizer = content("optimizer")
     assert type(optimizer) is torch.optim.Adam
     assert optimizer.param_groups[0]["lr"] == 1e-4
