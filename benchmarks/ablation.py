@@ -95,9 +95,9 @@ def rows(epochs: int) -> dict[str, dict[str, Any]]:
         "re-weighted BCE, one pixel": {**bce(), **constant(0.0)},
         "BCE, no re-weighting": bce("PlainBCE"),
         "encoder not pretrained": {"encoder_weights": None},
-        "no geometric augmentation": without(AFFINE),
+        "no geometric augmentation": {**without(AFFINE), "mirror_prob": 0.0},
         "no intensity augmentation": without(CONTRAST, NOISE),
-        "no augmentation": without(AFFINE, CONTRAST, NOISE),
+        "no augmentation": {**without(AFFINE, CONTRAST, NOISE), "mirror_prob": 0.0},
         "stronger geometric augmentation": {
             f"{AUGMENTATION}#{AFFINE}#rotate_range": 0.25,
             f"{AUGMENTATION}#{AFFINE}#scale_range": 0.15,

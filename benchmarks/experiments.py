@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from monai.utils import path_to_sqlite_uri
 
 from monai_landmarks.engines.workflow import run_bundle
 from monai_landmarks.handlers.checkpoint import CHECKPOINT
-from monai_landmarks.sharing.bundles import copy_bundle
+from monai_landmarks.sharing.bundles import copy_bundle, shipped_bundles
 
 BUNDLE = "label_augmentation"
 RESULT = "result.json"
@@ -63,15 +64,18 @@ def run_experiment(
     """
     home = folder / experiment.name
     result_file = home / RESULT
-    wanted = json.loads(json.dumps({**asdict(experiment), "common": common}, default=str))
+    wanted = json.loads(json.dumps({**asdict(experiment), "common": common, "recipe": recipe(experiment)}, default=str))
     if result_file.is_file():
         result: dict[str, Any] = json.loads(result_file.read_text(encoding="utf-8"))
         if result["experiment"] != wanted:
             raise SystemExit(f"{result_file} is of other settings; delete {home} or choose another folder")
         return result
     bundle = home / "bundle"
+    if bundle.exists() and not (home / wanted["recipe"]).is_file():
+        raise SystemExit(f"{home} holds a half-done run of another recipe; delete it or choose another folder")
     if not (bundle / "configs").is_dir():
         copy_bundle(BUNDLE, bundle)
+        (home / wanted["recipe"]).touch()
     options: dict[str, Any] = {
         "dataset_file": str(dataset_file),
         "output_dir": str(home),
@@ -100,6 +104,13 @@ def run_experiment(
     temporary.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     temporary.replace(result_file)
     return result
+
+
+def recipe(experiment: Experiment) -> str:
+    """Digest of the configs the row starts from: a changed recipe is another experiment."""
+    configs = shipped_bundles()[BUNDLE] / "configs"
+    names = ("train", *experiment.configs, "evaluate")
+    return sha256(b"".join((configs / f"{name}.yaml").read_bytes() for name in names)).hexdigest()[:12]
 
 
 def run_experiments(

@@ -70,7 +70,7 @@ def load(bundle: Path, models: list[Path], dataset: LandmarkDataset, options: di
     networks, sizes, settings = [], set(), {}
     for folder in models:
         metadata = bundles.check_landmarks(bundles.load_metadata(bundle, folder), dataset)
-        settings = {"window": 4.0, **bundles.settings_of(metadata)}  # the first models noted no window
+        settings = bundles.settings_of(metadata)["decoder"]
         sizes.add(tuple(bundles.spatial_size_of(metadata)))
         parser = ConfigParser()
         parser.read_config(str(bundle / "configs" / "inference.yaml"))

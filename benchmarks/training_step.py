@@ -38,13 +38,14 @@ class AlternatingBatches:
     Args:
         batch: from the bundle's own loader.
         bare: one bare step.
-        pairs: how many iterations of the engine are timed; WARM_UP more come first.
+        pairs: how many iterations of the engine are timed; WARM_UP more come first and one last.
     """
 
     def __init__(self, batch: dict[str, Any], bare: Callable[[], None], pairs: int) -> None:
         self.batch = batch
         self.bare = bare
-        self.count = WARM_UP + pairs
+        # One more at the end: the engine does not come back after its last batch.
+        self.count = WARM_UP + pairs + 1
         self.timed = Pairs([], [])
 
     def __len__(self) -> int:
@@ -57,7 +58,7 @@ class AlternatingBatches:
             handed = now()
             yield dict(self.batch)
             # The engine comes back for the next batch when the iteration and all of its handlers are done.
-            if number >= WARM_UP:
+            if WARM_UP <= number < self.count - 1:
                 self.timed.first.append(now() - handed)
                 self.timed.second.append(handed - began)
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from monai_landmarks.codecs.decode import Decoded, PeakCodec
-from monai_landmarks.codecs.shape_prior import Judgement, ShapePrior
+from monai_landmarks.codecs.shape_prior import LEVEL, Judgement, ShapePrior
 from monai_landmarks.errors import ConfigError
 
 
@@ -39,7 +39,7 @@ class ShapePriorCodec:
         codec: PeakCodec,
         prior: ShapePrior,
         *,
-        level: float = 1e-4,
+        level: float = LEVEL,
         noise: float = 2.0,
         count: int = 5,
         least: float = 1e-3,

@@ -13,7 +13,7 @@ EM_STEPS = 30
 FLOOR = 1e-3
 
 
-def fit_gaussian(shapes: Tensor) -> tuple[Tensor, Tensor]:
+def fit_gaussian(shapes: Tensor, reflect: bool) -> tuple[Tensor, Tensor]:
     """Mean shape (K, 2), centred with root mean square radius about 1, and shrunk covariance (2K, 2K).
 
     Generalised Procrustes alignment on the points each shape has, then expectation-maximisation for the missing ones.
@@ -23,9 +23,10 @@ def fit_gaussian(shapes: Tensor) -> tuple[Tensor, Tensor]:
 
     Args:
         shapes: (N, K, 2) float64 with NaN for missing points; every landmark is in at least one.
+        reflect: whether a shape may be aligned by its mirror image.
     """
-    mean = align_all(shapes)
-    aligned = least_squares_pose(shapes, mean).to_frame(torch.nan_to_num(shapes))
+    mean = align_all(shapes, reflect)
+    aligned = least_squares_pose(shapes, mean, reflect).to_frame(torch.nan_to_num(shapes))
     seen = torch.isfinite(shapes).all(-1).repeat_interleave(2, -1)
     values = aligned.flatten(1)
     count = seen.sum(0)
@@ -40,14 +41,14 @@ def fit_gaussian(shapes: Tensor) -> tuple[Tensor, Tensor]:
     return centre.view(-1, 2), covariance
 
 
-def align_all(shapes: Tensor) -> Tensor:
+def align_all(shapes: Tensor, reflect: bool) -> Tensor:
     """The mean (K, 2) of shapes (N, K, 2) with missing points after generalised Procrustes alignment."""
     seen = torch.isfinite(shapes).all(-1)
     mean = _normalised(shapes[seen.sum(1).argmax()])
     for _ in range(ALIGNMENTS):
         known = torch.isfinite(mean).all(-1)
         usable = torch.where((seen & known)[..., None], shapes, torch.nan)
-        pose = least_squares_pose(usable, torch.nan_to_num(mean))
+        pose = least_squares_pose(usable, torch.nan_to_num(mean), reflect)
         # With fewer than two common points there is no pose: such a shape waits until the mean has more.
         counted = seen & ((seen & known).sum(1) >= 2)[:, None]
         aligned = pose.to_frame(torch.nan_to_num(shapes)) * counted[..., None]
@@ -64,14 +65,15 @@ def _normalised(shape: Tensor) -> Tensor:
 
 def _fill(error: Tensor, seen: Tensor, covariance: Tensor) -> tuple[Tensor, Tensor]:
     """Missing coordinates replaced by their conditional means, and the mean of their conditional covariances."""
-    mask = seen.to(error.dtype)
+    patterns, which, count = seen.unique(dim=0, return_inverse=True, return_counts=True)
+    mask = patterns.to(error.dtype)
     both = mask[:, :, None] * mask[:, None, :]
     precision = torch.linalg.inv(covariance * both + torch.diag_embed(1 - mask)) * both
     gain = covariance @ precision
-    expected = (gain @ (mask * error)[..., None])[..., 0]
+    expected = (gain[which] @ (seen * error)[..., None])[..., 0]
     missing = (1 - mask)[:, :, None] * (1 - mask)[:, None, :]
-    unknown = (covariance - gain @ covariance) * missing
-    return torch.where(seen, error, expected), unknown.mean(0)
+    unknown = (covariance - gain @ covariance) * missing * count[:, None, None]
+    return torch.where(seen, error, expected), unknown.sum(0) / len(error)
 
 
 def _shrunk(error: Tensor, unknown: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Position, size and rotation of a shape in an image: similarities, least squares and robust ones."""
+"""Position, size, rotation and side of a shape in an image: similarities, least squares and robust ones."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ PAIRS = 400
 class Pose(NamedTuple):
     """Similarities from images to the frame of a mean shape, as complex numbers: z -> factor z + shift.
 
-    A point is row + i column. Both (B,); `found` is False where no similarity exists (all points in one place).
+    A point is row + i column. Both (B,); `found` is False where no similarity exists (all points in one place);
+    `mirrored` is True where the image's mirror image is brought to the frame, z -> factor conj(z) + shift.
     """
 
     factor: Tensor
     shift: Tensor
     found: Tensor
+    mirrored: Tensor
 
     @property
     def scale(self) -> Tensor:
@@ -27,21 +29,38 @@ class Pose(NamedTuple):
 
     def to_frame(self, points: Tensor) -> Tensor:
         """Points (B, K, 2) from pixels to the frame."""
-        return _real(self.factor[:, None] * _complex(points) + self.shift[:, None])
+        return _real(self.factor[:, None] * _complex(mirror(points, self.mirrored)) + self.shift[:, None])
 
     def to_image(self, points: Tensor) -> Tensor:
         """Points (B, K, 2) from the frame to pixels."""
-        return _real((_complex(points) - self.shift[:, None]) / self.factor[:, None])
+        return mirror(_real((_complex(points) - self.shift[:, None]) / self.factor[:, None]), self.mirrored)
 
     def take(self, index: Tensor) -> Pose:
         """The poses of the given images."""
-        return Pose(self.factor[index], self.shift[index], self.found[index])
+        return Pose(*(part[index] for part in self))
 
 
-def least_squares_pose(points: Tensor, mean: Tensor) -> Pose:
-    """The similarity that brings each shape (B, K, 2), NaN where a point is missing, nearest to the mean (K, 2)."""
+def mirror(points: Tensor, mirrored: Tensor) -> Tensor:
+    """Points (B, K, 2) with the columns' sign turned in the images (B,) that are `mirrored`."""
+    sign = torch.ones(len(mirrored), 1, 2, dtype=points.dtype)
+    sign[mirrored, :, 1] = -1.0
+    return points * sign
+
+
+def least_squares_pose(points: Tensor, mean: Tensor, reflect: bool) -> Pose:
+    """The similarity that brings each shape (B, K, 2), NaN where a point is missing, nearest to the mean (K, 2).
+
+    With `reflect` a shape's mirror image is tried too, and the nearer of the two kept.
+    """
+    pose, turned = (_least_squares(points, mean, torch.full((len(points),), side)) for side in (False, True))
+    # The residual falls with the factor's size: what a shape's own size and the mean's contribute is the same for both.
+    better = reflect & (turned.scale > pose.scale)
+    return Pose(*(torch.where(better, theirs, ours) for ours, theirs in zip(pose, turned)))
+
+
+def _least_squares(points: Tensor, mean: Tensor, mirrored: Tensor) -> Pose:
     seen = torch.isfinite(points).all(-1)
-    source = _complex(torch.where(seen[..., None], points, 0.0))
+    source = _complex(mirror(torch.where(seen[..., None], points, 0.0), mirrored))
     target = _complex(mean) * seen
     count = seen.sum(1, keepdim=True).clamp(min=1)
     source_mean, target_mean = source.sum(1, keepdim=True) / count, target.sum(1, keepdim=True) / count
@@ -51,10 +70,10 @@ def least_squares_pose(points: Tensor, mean: Tensor) -> Pose:
     found = power > 0
     factor = (source.conj() * target).sum(1) / torch.where(found, power, 1.0)
     factor = torch.where(found, factor, torch.ones_like(factor))
-    return Pose(factor, target_mean[:, 0] - factor * source_mean[:, 0], found)
+    return Pose(factor, target_mean[:, 0] - factor * source_mean[:, 0], found, mirrored)
 
 
-def robust_pose(points: Tensor, mean: Tensor, spread: Tensor, half: int) -> tuple[Pose, Tensor]:
+def robust_pose(points: Tensor, mean: Tensor, spread: Tensor, half: int, mirrored: Tensor) -> tuple[Pose, Tensor]:
     """The similarity that `half` of the points agree on best, and every point's deviation from it in units of `spread`.
 
     Least median of squares: each pair of landmarks gives a similarity, and the one whose `half`-th smallest deviation
@@ -65,11 +84,12 @@ def robust_pose(points: Tensor, mean: Tensor, spread: Tensor, half: int) -> tupl
         mean: (K, 2).
         spread: (K,) how far a point is usually off, in the frame.
         half: number of points that must agree.
+        mirrored: (B,) True for an image whose mirror image is looked at.
 
     Returns:
         Poses and deviations (B, K).
     """
-    source, target = _complex(points), _complex(mean)
+    source, target = _complex(mirror(points, mirrored)), _complex(mean)
     first, second = torch.triu_indices(len(mean), len(mean), 1)
     chosen = (target[first] - target[second]).abs().argsort(descending=True, stable=True)[:PAIRS]
     first, second = first[chosen], second[chosen]
@@ -81,7 +101,7 @@ def robust_pose(points: Tensor, mean: Tensor, spread: Tensor, half: int) -> tupl
     deviation = torch.where(valid[..., None], deviation, torch.inf)
     best = deviation.kthvalue(half, -1).values.argmin(-1)
     every = torch.arange(len(points))
-    pose = Pose(factor[every, best], shift[every, best], valid[every, best])
+    pose = Pose(factor[every, best], shift[every, best], valid[every, best], mirrored)
     return pose, deviation[every, best]
 
 

@@ -5,6 +5,8 @@ Everything here is float64 on the CPU; a shape is a few dozen numbers.
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -21,6 +23,11 @@ MINIMUM_LANDMARKS = 4
 # The pose's standard deviation in the model's frame, whose shapes have the size 1: no pose is unlikely.
 FREE_POSE = 10.0
 ROUNDS = 12
+# The share of true points that would be called implausible, were shapes Gaussian, and the share that may be in fact.
+LEVEL = 1e-4
+MOST_WRONG = 0.01
+
+logger = logging.getLogger(__name__)
 
 
 class Judgement(NamedTuple):
@@ -37,6 +44,15 @@ class Judgement(NamedTuple):
     frame_mean: Tensor
     precision: Tensor
     pose: Pose
+
+    def take(self, index: Tensor) -> Judgement:
+        """The judgements of the given images."""
+        return Judgement(*(part[index] for part in self[:-1]), self.pose.take(index))
+
+    def joined(self, other: Judgement) -> Judgement:
+        """These images followed by the other's."""
+        parts = (torch.cat(both) for both in zip(self[:-1], other[:-1]))
+        return Judgement(*parts, Pose(*(torch.cat(both) for both in zip(self.pose, other.pose))))
 
     def distance_of(self, image: Tensor, landmark: Tensor, points: Tensor) -> Tensor:
         """Squared distances (F, M) of places (F, M, 2), pixels, for F landmarks, each of one image of the batch."""
@@ -56,21 +72,29 @@ class ShapePrior:
         covariance: (2K, 2K) of its coordinates, landmark by landmark, row before column.
         inflation: factor on the covariance that makes held-out training shapes follow the chi-square law.
         shapes: how many it was fitted on.
+        reflection: whether a shape may be the mean's mirror image, as left and right limbs are.
     """
 
-    def __init__(self, mean: Tensor, covariance: Tensor, inflation: float, shapes: int) -> None:
+    def __init__(
+        self, mean: Tensor, covariance: Tensor, inflation: float, shapes: int, reflection: bool = False
+    ) -> None:
         self.mean = mean.double()
         self.covariance = covariance.double()
         self.inflation = inflation
         self.shapes = shapes
+        self.reflection = reflection
 
     @classmethod
-    def fit(cls, points: np.ndarray | Tensor, minimum: int = 20) -> ShapePrior:
+    def fit(cls, points: np.ndarray | Tensor, minimum: int = 20, reflection: bool = False) -> ShapePrior:
         """Fit on training points (N, K, 2), original pixels (isotropic), NaN where unlabelled or absent.
+
+        Allow a `reflection` where a landmark has one name on both sides of the body (a knee's medial condyle); with
+        left/right pairs it would excuse swapped sides.
 
         Raises:
             ConfigError: fewer than four landmarks, fewer than `minimum` shapes with at least half of their landmarks,
-                or a landmark in fewer than five of them.
+                a landmark in fewer than five of them, or shapes that no one Gaussian describes: more than 1 % of
+                the points of held-out shapes would be called implausible.
         """
         shapes = torch.as_tensor(np.asarray(points, dtype=np.float64))
         count = shapes.shape[1]
@@ -86,10 +110,8 @@ class ShapePrior:
         rare = torch.nonzero(torch.isfinite(shapes).all(-1).sum(0) < 5).flatten().tolist()
         if rare:
             raise ConfigError(f"shape prior: landmarks number {rare} are in fewer than 5 training images")
-        mean, covariance = fit_gaussian(shapes)
-        prior = cls(mean, covariance, 1.0, len(shapes))
-        prior.inflation = _inflation(shapes)
-        return prior
+        mean, covariance = fit_gaussian(shapes, reflection)
+        return cls(mean, covariance, _checked_inflation(shapes, reflection), len(shapes), reflection)
 
     def settings(self) -> dict[str, Any]:
         """Plain numbers and lists, for metadata.json; the covariance's lower triangle row by row."""
@@ -99,6 +121,7 @@ class ShapePrior:
             "covariance": [float(f"{value:.8g}") for value in self.covariance[rows, columns].tolist()],
             "inflation": self.inflation,
             "shapes": self.shapes,
+            "reflection": self.reflection,
         }
 
     @classmethod
@@ -117,7 +140,10 @@ class ShapePrior:
                 raise ValueError(f"{len(entries)} covariances for {size // 2} landmarks")
             lower = torch.zeros(size, size, dtype=torch.float64)
             lower[rows, columns] = entries
-            return cls(mean, lower + lower.T - lower.diag().diag(), settings["inflation"], settings["shapes"])
+            covariance = lower + lower.T - lower.diag().diag()
+            # Priors noted before there were reflections have no such entry.
+            reflection = bool(settings.get("reflection", False))
+            return cls(mean, covariance, settings["inflation"], settings["shapes"], reflection)
         except (KeyError, RuntimeError, TypeError, ValueError) as error:
             raise ConfigError(f"shape_prior in the model's metadata.json is damaged ({error}); train again") from None
 
@@ -126,6 +152,7 @@ class ShapePrior:
 
         A start that half of the points agree on (least median of squares over poses), then the points within `limit`
         given those, until nothing changes. Where fewer than half stay, the shape is no judge: all are trusted.
+        With `reflection` the mirror image is judged too, and of the two the one whose points fit better is kept.
 
         Args:
             points: (B, K, 2) in pixels.
@@ -133,10 +160,18 @@ class ShapePrior:
             limit: largest squared distance of a trusted point.
         """
         points = points.detach().to("cpu", torch.float64)
-        count = points.shape[1]
-        half = max(3, count // 2 + 1)
+        judgement, misfit = self._judge(points, noise, limit, torch.zeros(len(points), dtype=torch.bool))
+        if not self.reflection:
+            return judgement
+        turned, other = self._judge(points, noise, limit, torch.ones(len(points), dtype=torch.bool))
+        index = torch.arange(len(points)) + len(points) * (other < misfit)
+        return judgement.joined(turned).take(index)
+
+    def _judge(self, points: Tensor, noise: float, limit: float, mirrored: Tensor) -> tuple[Judgement, Tensor]:
+        """The judgement of images or mirror images, and their misfit (B,): infinite where the shape is no judge."""
+        half = max(3, points.shape[1] // 2 + 1)
         spread = (self.inflation * self.covariance.diagonal().view(-1, 2).mean(-1)).sqrt()
-        pose, start = robust_pose(points, self.mean, spread, half)
+        pose, start = robust_pose(points, self.mean, spread, half, mirrored)
         error = pose.to_frame(points) - self.mean
         total = self.total(noise * pose.scale)
         trusted = torch.zeros_like(start, dtype=torch.bool).scatter(1, start.argsort(1)[:, :half], True)
@@ -153,7 +188,8 @@ class ShapePrior:
         lost = ((distance <= limit).sum(1) < half) | ~pose.found
         trusted = (distance <= limit) | lost[:, None]
         mean = self.mean + expected
-        return Judgement(distance, trusted, pose.to_image(mean), mean, precision, pose)
+        misfit = distance.clamp(max=limit).sum(1).masked_fill(lost, torch.inf)
+        return Judgement(distance, trusted, pose.to_image(mean), mean, precision, pose), misfit
 
     def total(self, noise: Tensor) -> Tensor:
         """Covariance (B, 2K, 2K) of located points in the model's frame, pose included."""
@@ -191,26 +227,62 @@ def _blocks(matrix: Tensor) -> Tensor:
     return matrix.view(batch, size // 2, 2, size // 2, 2).diagonal(dim1=1, dim2=3).permute(0, 3, 1, 2)
 
 
-def _inflation(shapes: Tensor, folds: int = 5) -> float:
-    """Ratio of the 99th percentile of held-out shapes' squared distances to that of the chi-square law, at least 1."""
-    distances = []
-    for fold in range(folds):
-        held = torch.arange(len(shapes)) % folds == fold
-        prior = ShapePrior(*fit_gaussian(shapes[~held]), 1.0, int((~held).sum()))
-        error = least_squares_pose(shapes[held], prior.mean).to_frame(shapes[held]) - prior.mean
-        seen = torch.isfinite(error).all(-1)
-        error = torch.nan_to_num(error)
-        expected, covariance = conditionals(prior.total(torch.zeros(len(error))), error, seen)
-        apart = error - expected
-        distances.append(torch.einsum("bki,bkij,bkj->bk", apart, torch.linalg.inv(covariance), apart)[seen])
-    law = float(-2 * np.log(0.01))
-    return max(1.0, float(torch.cat(distances).quantile(0.99)) / law)
+class _Fold(NamedTuple):
+    """A prior and shapes it has not seen: points (B, K, 2), which of them are known, and how far those are off."""
+
+    prior: ShapePrior
+    points: Tensor
+    seen: Tensor
+    distances: Tensor
+
+
+def _held_out(shapes: Tensor, reflection: bool, fold: Tensor) -> _Fold:
+    """Judge the shapes in `fold` by a prior fitted on the others. Missing points are where the known ones imply."""
+    mean, covariance = fit_gaussian(shapes[~fold], reflection)
+    prior = ShapePrior(mean, covariance, 1.0, int((~fold).sum()), reflection)
+    pose = least_squares_pose(shapes[fold], mean, reflection)
+    error = pose.to_frame(shapes[fold]) - mean
+    seen = torch.isfinite(error).all(-1)
+    error = torch.nan_to_num(error)
+    expected, covariance = conditionals(prior.total(torch.zeros(len(error))), error, seen)
+    apart = error - expected
+    distances = torch.einsum("bki,bkij,bkj->bk", apart, torch.linalg.inv(covariance), apart)[seen]
+    points = torch.where(seen[..., None], shapes[fold], pose.to_image(mean + expected))
+    return _Fold(prior, points, seen, distances)
+
+
+def _checked_inflation(shapes: Tensor, reflection: bool, folds: int = 5) -> float:
+    """Ratio of the 99th percentile of held-out shapes' squared distances to that of the chi-square law, at least 1.
+
+    Raises:
+        ConfigError: with that inflation the decoder would call too many true points of held-out shapes implausible.
+    """
+    number = torch.arange(len(shapes)) % folds
+    parts = [_held_out(shapes, reflection, number == fold) for fold in range(folds)]
+    inflation = max(1.0, float(torch.cat([part.distances for part in parts]).quantile(0.99)) / (-2 * math.log(0.01)))
+    wrong = total = 0
+    for prior, points, seen, _ in parts:
+        prior.inflation = inflation
+        wrong += int((seen & ~prior.judge(points, 0.0, -2 * math.log(LEVEL)).trusted).sum())
+        total += int(seen.sum())
+    # One point is chance, however few there are.
+    if wrong > max(1, MOST_WRONG * total):
+        raise ConfigError(
+            f"shape prior: it would call {wrong} of {total} true points of held-out training shapes implausible, "
+            f"{MOST_WRONG:.0%} may be; the shapes are of several kinds (anatomies, views, sides) or too few"
+        )
+    return inflation
 
 
 def training_prior(dataset: LandmarkDataset, reader: str = "mean", minimum: int = 20) -> ShapePrior | None:
-    """The prior of a data set's training split; None where it is too small or has too few landmarks for one."""
+    """The prior of a data set's training split; None, and a line in the log, where none can be fitted (`fit`).
+
+    Mirror images are one shape where the scheme has no left/right pairs: such data mix left and right limbs.
+    """
     points = [item["points"][0] for item in dataset.datalist("training", reader)]
+    reflection = not any(landmark.pair for landmark in dataset.scheme.landmarks)
     try:
-        return ShapePrior.fit(np.reshape(points, (-1, len(dataset.names), 2)), minimum)
-    except ConfigError:
+        return ShapePrior.fit(np.reshape(points, (-1, len(dataset.names), 2)), minimum, reflection)
+    except ConfigError as error:
+        logger.info("Decoding goes without a shape prior: %s", error)
         return None

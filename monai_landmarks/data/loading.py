@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -73,16 +73,19 @@ class EpochSampler(DistributedSampler):
         return iter([self.epoch * self.count + index for index in super().__iter__()])
 
 
-def split_items(dataset: LandmarkDataset, split: str, reader: str) -> list[dict[str, Any]]:
-    """The data list of a split, each item with its number under "index", by which metrics tell cases apart.
+def split_items(dataset: LandmarkDataset, split: str | Sequence[str], reader: str) -> list[dict[str, Any]]:
+    """The data list of a split, or of several one after the other.
+
+    Each item has its number under "index", by which metrics tell cases apart.
 
     Raises:
-        ConfigError: the split is empty.
+        ConfigError: there are no such cases.
     """
-    items = dataset.datalist(split, reader)
+    splits = [split] if isinstance(split, str) else list(split)
+    items = [item for name in splits for item in dataset.datalist(name, reader)]
     if not items:
         raise ConfigError(
-            f"the data set has no {split} cases; `monai-landmarks split DATASET --training 0.7 --validation 0.15 "
-            "--test 0.15` makes the splits"
+            f"the data set has no {' or '.join(splits)} cases; `monai-landmarks split DATASET --training 0.7 "
+            "--validation 0.15 --test 0.15` makes the splits"
         )
     return [{**item, "index": np.int64(number)} for number, item in enumerate(items)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import logging
 import os
@@ -167,6 +168,18 @@ class SaveHandler:
         """Save, on the first rank alone."""
         if engine.state.rank == 0:
             self.state.save(engine)
+
+
+def file_digest(path: str | Path) -> str:
+    """What tells one file of weights from another.
+
+    Raises:
+        ConfigError: no such file.
+    """
+    if not Path(path).is_file():
+        raise ConfigError(f"no trained weights at {path}; run the bundle's training first")
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def save_atomically(state: Any, path: Path) -> None:

@@ -16,8 +16,10 @@ from monai.utils import CommonKeys
 from torch.optim import Optimizer
 
 logger = logging.getLogger(__name__)
-FIELDS = ("epoch", "loss", "radius", "shape", "learning_rate", "val_mre", "seconds")
+FIELDS = ("epoch", "loss", "radius", "shape", "field_of_view", "learning_rate", "val_mre", "seconds")
 TEXTS = ("shape",)
+# Of the settings, not of the training: tracking does not plot them.
+SETTINGS = ("epoch", "shape", "field_of_view")
 
 
 class HasRadius(Protocol):
@@ -37,16 +39,24 @@ class HistoryHandler:
         optimizer: gives the learning rate.
         regions: gives the region `radius`, at a longer side of 512.
         shape: the region's shape, such as Diamond, for a figure of the schedule.
+        field_of_view: share of the image's longer side the network sees, to which `radius` refers.
     """
 
     def __init__(
-        self, path: str | Path, evaluator: Evaluator, optimizer: Optimizer, regions: HasRadius, shape: str = ""
+        self,
+        path: str | Path,
+        evaluator: Evaluator,
+        optimizer: Optimizer,
+        regions: HasRadius,
+        shape: str = "",
+        field_of_view: float = 1.0,
     ) -> None:
         self.path = Path(path)
         self.evaluator = evaluator
         self.optimizer = optimizer
         self.regions = regions
         self.shape = shape
+        self.field_of_view = float(field_of_view)
         self.rows: list[dict[str, Any]] = []
         self._losses: list[float] = []
         self._began = 0.0
@@ -81,6 +91,7 @@ class HistoryHandler:
             "loss": sum(self._losses) / len(self._losses),
             "radius": self.regions.radius,
             "shape": self.shape,
+            "field_of_view": self.field_of_view,
             "learning_rate": self.optimizer.param_groups[0]["lr"],
             "val_mre": float(state.metrics[state.key_metric_name]) if validated else math.nan,
             "seconds": time.perf_counter() - self._began,
@@ -108,14 +119,14 @@ def write_history(rows: list[dict[str, Any]], path: Path) -> None:
 
 
 def read_history(path: str | Path) -> list[dict[str, Any]]:
-    """Rows of a history.csv, numbers as numbers."""
+    """Rows of a history.csv, numbers as numbers; `field_of_view` is 1 in files from before it was recorded."""
     kinds = {"epoch": int, **dict.fromkeys(TEXTS, str)}
     with Path(path).open(newline="", encoding="utf-8") as file:
-        return [{key: kinds.get(key, float)(value) for key, value in row.items()} for row in csv.DictReader(file)]
+        rows = [{key: kinds.get(key, float)(value) for key, value in row.items()} for row in csv.DictReader(file)]
+    return [{"field_of_view": 1.0, **row} for row in rows]
 
 
 def last_metrics(path: str | Path) -> dict[str, float]:
     """The last epoch's finite numbers, for tracking."""
     row = read_history(path)[-1]
-    left_out = ("epoch", *TEXTS)
-    return {key: float(value) for key, value in row.items() if key not in left_out and math.isfinite(value)}
+    return {key: float(value) for key, value in row.items() if key not in SETTINGS and math.isfinite(value)}

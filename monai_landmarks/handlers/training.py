@@ -114,7 +114,7 @@ class FiniteLossHandler:
 
 
 class EarlyStopping:
-    """Ends a training when the validation has not improved for some epochs.
+    """Ends a training when the validation has not improved for some epochs; only a validation can show that.
 
     Reads the best epoch the evaluator keeps, which the checkpoint restores: nothing of its own to save.
 
@@ -133,9 +133,10 @@ class EarlyStopping:
             engine.add_event_handler(Events.EPOCH_COMPLETED, self.epoch_completed)
 
     def epoch_completed(self, engine: Workflow) -> None:
-        """Compare and stop."""
+        """Compare and stop, if this epoch validated."""
         best = self.evaluator.state.best_metric_epoch
-        if best > 0 and engine.state.epoch - best >= self.patience:
+        validated = self.evaluator.state.epoch == engine.state.epoch
+        if validated and best > 0 and engine.state.epoch - best >= self.patience:
             logger.info(f"No improvement for {self.patience} epochs (best: epoch {best}); stopping early.")
             engine.terminate()
 

@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from monai_landmarks.codecs.decode import codec_from
+from monai_landmarks.errors import ConfigError
 from monai_landmarks.networks.two_pass import TwoPassNet
 from monai_landmarks.networks.unet import LandmarkUNet
 
@@ -28,6 +29,17 @@ def network_from(settings: Mapping[str, Any], landmarks: int) -> nn.Module:
         return _unet(settings, landmarks)
     coarse, fine = _unet(settings, landmarks), _unet(settings, landmarks)
     return TwoPassNet(coarse, fine, second["coarse_size"], second["window"], codec_from(second["codec"]))
+
+
+def fine_of(network: nn.Module) -> nn.Module:
+    """The part of a two-pass network that a training of the second pass changes.
+
+    Raises:
+        ConfigError: the network is wrapped for several devices.
+    """
+    if not isinstance(network, TwoPassNet):
+        raise ConfigError("the second pass trains on one device; leave multi_gpu_train.yaml out")
+    return network.fine
 
 
 def _unet(settings: Mapping[str, Any], landmarks: int) -> LandmarkUNet:

@@ -44,22 +44,22 @@ class TwoPassNet(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Logits of each landmark at each pixel of the fine grid."""
         small = F.interpolate(image, self.coarse_size, mode="bilinear", antialias=True)
-        coarse = self.coarse(small).float()
-        centres = self._centres(coarse, image.shape[-2:])
+        coarse = self.codec.decode(self.coarse(small).float())
+        centres = self._centres(coarse.points, image.shape[-2:])
         windows, inside = self._cut(image, centres)
-        landmarks = coarse.shape[1]
+        landmarks = centres.shape[1]
         answers = self.fine(windows.flatten(0, 1)[:, None]).float().unflatten(0, windows.shape[:2])
         channel = torch.arange(landmarks, device=image.device)
         fine = answers[:, channel, channel].masked_fill(~inside, EMPTY)
-        evidence = torch.logsumexp(coarse.flatten(-2), -1)[..., None]
+        # Sums to the coarse presence under `Categorical`, whatever the coarse network was trained with.
+        evidence = torch.logit(coarse.presence, eps=1e-6)[..., None]
         fine = (torch.log_softmax(fine.flatten(-2), -1) + evidence).reshape(windows.shape)
         return self._paste(fine, centres, image.shape[-2:])
 
-    def _centres(self, coarse: Tensor, size: Sequence[int]) -> Tensor:
-        """Pixels of the input (B, K, 2) the windows lie around."""
-        points = self.codec.decode(coarse).points
-        scale = points.new_tensor([size[0] / coarse.shape[-2], size[1] / coarse.shape[-1]])
-        last = torch.tensor([size[0] - 1, size[1] - 1], device=coarse.device)
+    def _centres(self, points: Tensor, size: Sequence[int]) -> Tensor:
+        """Pixels of the input (B, K, 2) the windows lie around, from points on the coarse grid."""
+        scale = points.new_tensor([size[0] / self.coarse_size[0], size[1] / self.coarse_size[1]])
+        last = torch.tensor([size[0] - 1, size[1] - 1], device=points.device)
         return ((points + 0.5) * scale - 0.5).round().long().clamp(min=0).minimum(last)
 
     def _places(self, centres: Tensor) -> tuple[Tensor, Tensor]:

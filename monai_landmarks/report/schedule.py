@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -19,6 +19,9 @@ from monai_landmarks.metrics import Results
 from monai_landmarks.report.figures import COLOURS, MUTED, STYLE, svg_uri
 from monai_landmarks.report.pictures import read_case
 from monai_landmarks.report.plane import mean_shape
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 PANELS = 6
 # Inches.
@@ -49,7 +52,7 @@ class Ground:
 def schedule_section(
     history: Sequence[Mapping[str, Any]], results: Results, dataset: LandmarkDataset | None
 ) -> dict[str, str] | None:
-    """Figure, ground and shape for the template; None where the radius was not recorded or never changes.
+    """Figure, ground, shape and window for the template; None where the radius was not recorded or never changes.
 
     Args:
         history: as for `schedule_figure`.
@@ -65,14 +68,18 @@ def schedule_section(
         ground = plain_ground(shape)
     figure = schedule_figure(history, ground)
     name = shape_of(history).lower()
-    return {"figure": figure, "where": where, "shape": RECORDED.format(name) if name else ASSUMED} if figure else None
+    share = field_of_view(history)
+    window = f"{share:.0%}" if share < 1 else ""
+    shape_text = RECORDED.format(name) if name else ASSUMED
+    return {"figure": figure, "where": where, "shape": shape_text, "window": window} if figure else None
 
 
 def schedule_figure(history: Sequence[Mapping[str, Any]], ground: Ground) -> str | None:
     """Regions at up to six epochs over the radius curve; None where the radius was not recorded or never changes.
 
     Args:
-        history: a row an epoch; keys epoch, radius (at a longer side of 512) and, if recorded, shape.
+        history: a row an epoch; keys epoch, radius (at a longer side of 512 of what the network sees) and, if recorded,
+            shape and field_of_view, the share of the image's longer side the network sees.
         ground: what the regions are drawn on.
     """
     import matplotlib as mpl
@@ -83,6 +90,7 @@ def schedule_figure(history: Sequence[Mapping[str, Any]], ground: Ground) -> str
     if radii.size < 2 or radii.max() == radii.min():
         return None
     chosen = choose_epochs(radii)
+    share = field_of_view(history)
     rows, columns = ground.pixels.shape
     across = (WIDTH - 0.2) / PANELS
     image = across * rows / columns
@@ -92,7 +100,9 @@ def schedule_figure(history: Sequence[Mapping[str, Any]], ground: Ground) -> str
         for place, n in enumerate(chosen):
             box = (0.1 + place * across, CURVE, 0.96 * across, image)
             axes = figure.add_axes((box[0] / WIDTH, box[1] / height, box[2] / WIDTH, box[3] / height))
-            axes.imshow(paint_regions(ground, float(radii[n]), shape_of(history)), interpolation="bilinear")
+            axes.imshow(paint_regions(ground, float(radii[n]) * share, shape_of(history)), interpolation="bilinear")
+            if share < 1:
+                add_window(axes, ground, share)
             axes.set_axis_off()
             axes.set_title(f"epoch {epochs[n]:g}, radius {radii[n]:.3g}", fontsize=10)
         sides = (0.75 / WIDTH, 0.5 / height, (WIDTH - 0.95) / WIDTH, (CURVE - 0.65) / height)
@@ -101,7 +111,9 @@ def schedule_figure(history: Sequence[Mapping[str, Any]], ground: Ground) -> str
         curve.fill_between(epochs, 0, radii, step="post", color=COLOURS[0], alpha=0.12, linewidth=0)
         curve.plot(epochs[chosen], radii[chosen], "o", color=COLOURS[0], markersize=5, clip_on=False)
         curve.set(xlim=(epochs[0], epochs[-1]), ylim=(0, 1.12 * radii.max()), xlabel="epoch")
-        curve.set_ylabel("radius,\npx at 512", color=MUTED, fontsize=9)
+        curve.set_ylabel(
+            "radius,\npx at 512" if share == 1 else "radius, px of\na window at 512", color=MUTED, fontsize=9
+        )
         curve.xaxis.set_major_locator(MaxNLocator(integer=True))
         return svg_uri(figure)
 
@@ -129,12 +141,34 @@ def shape_of(history: Sequence[Mapping[str, Any]]) -> str:
     return name if name and isinstance(getattr(shapes, name, None), type) else ""
 
 
+def field_of_view(history: Sequence[Mapping[str, Any]]) -> float:
+    """Share of the image's longer side the network sees; 1, the whole of it, if it is not recorded."""
+    return float(history[-1].get("field_of_view", 1.0)) if history else 1.0
+
+
+def add_window(axes: Axes, ground: Ground, share: float) -> None:
+    """Outline what the network sees around the landmark in the middle of the others; the axes show the ground."""
+    from matplotlib.patches import Rectangle
+
+    row, column = middle_landmark(ground.points)
+    side = share * ground.longer_side
+    look = {"fill": False, "edgecolor": "white", "linestyle": (0, (3, 2)), "linewidth": 0.9}
+    axes.autoscale(False)
+    axes.add_patch(Rectangle((column - side / 2, row - side / 2), side, side, **look))
+
+
+def middle_landmark(points: np.ndarray) -> np.ndarray:
+    """Of (K, 2) points the one nearest to their mean; those that are not known are NaN."""
+    known = points[np.isfinite(points).all(axis=1)]
+    return known[np.argmin(np.square(known - known.mean(axis=0)).sum(axis=1))]
+
+
 def paint_regions(ground: Ground, radius: float, shape: str) -> np.ndarray:
     """(H, W, 3) uint8: the image with every landmark's region, each in a tint of its own.
 
     Args:
         ground: image and landmarks.
-        radius: at a longer side of 512.
+        radius: where the whole image's longer side is 512.
         shape: name of the shape; the diamond for "".
     """
     import torch

@@ -80,11 +80,21 @@ def load_metadata(root: str | Path, models: str | Path | None = None) -> dict[st
     """
     for path in (Path(models or Path(root) / "models") / METADATA, Path(root) / "configs" / METADATA):
         if path.is_file():
-            try:
-                return json.loads(path.read_text(encoding="utf-8"))
-            except json.JSONDecodeError as error:
-                raise ConfigError(f"{path} is no valid JSON: {error}") from None
+            return read_metadata(path)
     raise ConfigError(f"{root} is no bundle: it has no configs/{METADATA}")
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """A metadata.json.
+
+    Raises:
+        ConfigError: it is broken.
+    """
+    try:
+        metadata: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"{path} is no valid JSON: {error}") from None
+    return metadata
 
 
 def scheme_of(metadata: dict[str, Any]) -> Scheme:
@@ -104,7 +114,7 @@ def model_of(metadata: dict[str, Any]) -> dict[str, Any]:
 
 
 def settings_of(metadata: dict[str, Any]) -> dict[str, Any]:
-    """Backbone, decoder channels and likelihood of the trained network."""
+    """Backbone, decoder channels, decoder (`codec_settings`) and more of the trained network."""
     return metadata[OWN_KEY]["settings"]
 
 
@@ -128,7 +138,7 @@ def describe_model(
         root: the bundle's folder.
         dataset: what the model is trained on.
         size: rows and columns of the input.
-        settings: what inference must know of the training: backbone, decoder_channels, likelihood, window.
+        settings: what inference must know of the training: backbone, decoder_channels, decoder, ...
         items: the loaded training images, whose headers give the scope where the data set file tells none.
     """
     source = Path(root) / "configs" / METADATA

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import regions
 import torch
+from ignite.engine import Engine
 from training_step import AlternatingBatches
 
 
@@ -50,3 +51,9 @@ def test_the_engine_and_the_bare_step_alternate():
         order.append("engine")
     assert order == ["bare", "engine"] * len(batches)
     assert len(batches.timed.first) == len(batches.timed.second) == 2
+
+
+def test_the_engine_leaves_as_many_pairs_as_asked_for():
+    batches = AlternatingBatches({}, lambda: None, pairs=3)
+    Engine(lambda engine, batch: None).run(batches, max_epochs=1, epoch_length=len(batches))
+    assert len(batches.timed.first) == len(batches.timed.second) == 3

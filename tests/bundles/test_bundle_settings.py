@@ -7,7 +7,7 @@ from monai_landmarks.errors import ConfigError, find_cause
 from monai_landmarks.sharing.bundles import shipped_bundles
 
 SHIPPED = shipped_bundles()["label_augmentation"]
-TRAINING = ("resume", "amp", "channels_last", "progress", "share_cases")
+TRAINING = ("resume", "amp", "channels_last", "progress", "share_cases", "test_time_mirror")
 
 
 def workflow(names, blobs, **options):

@@ -14,7 +14,6 @@ import yaml
 from monai.bundle import ConfigWorkflow, verify_net_in_out
 from monai.utils import path_to_sqlite_uri
 
-from monai_landmarks.data.dataset import load_dataset
 from monai_landmarks.handlers.history import read_history
 from monai_landmarks.sharing.bundles import load_metadata, shipped_bundles
 
@@ -133,7 +132,7 @@ def test_the_papers_rows(runner, rows):
     output = runner("training", ("train", "paper", *rows), **options)
     assert f"radius {0.0 if 'one_pixel' in rows else 65.0}" in output
     metadata = load_metadata(runner.root)
-    assert metadata["monai_landmarks"]["settings"]["likelihood"] == "Bernoulli"
+    assert metadata["monai_landmarks"]["settings"]["decoder"]["likelihood"] == "Bernoulli"
 
 
 def test_the_papers_settings_are_the_published_ones(blobs):
@@ -242,6 +241,8 @@ def test_a_second_pass_is_trained_evaluated_and_used(trained, runner, blobs, tmp
     shutil.copytree(trained.root / "models", runner.root / "models")
     small = {"longer_side": 128, "window": 64, "batch_size": 4, "val_interval": 1}
     runner("training", ("train", "second_pass"), **small)
+    with pytest.raises(AssertionError, match="was made by another run"):
+        runner("training", ("train", "second_pass"), **small, jitter=4.0)
     models = runner.root / "models" / "second_pass"
     settings = load_metadata(runner.root, models)["monai_landmarks"]["settings"]
     codec = {"likelihood": "Categorical", "window": 8.0}
@@ -259,12 +260,8 @@ def test_a_second_pass_is_trained_evaluated_and_used(trained, runner, blobs, tmp
     assert len(read_rows(tmp_path / "p" / "predictions.csv")) == 14 * 3
 
 
-def test_a_refit_uses_every_image_and_keeps_the_last_epoch(runner, blobs, tmp_path):
-    dataset = load_dataset(blobs)
-    for case in dataset.cases:
-        case.split = "test" if case.split == "test" else "training"
-    dataset.relocated(tmp_path).save(tmp_path / "all.json")
-    output = runner("training", ("train", "refit"), dataset_file=tmp_path / "all.json")
+def test_a_refit_trains_on_the_validation_images_too_and_keeps_the_last_epoch(runner):
+    output = runner("training", ("train", "refit"))
     assert "Training: 11 images" in output
     assert all(math.isnan(row["val_mre"]) for row in read_history(runner.root / "eval" / "history.csv"))
     models = runner.root / "models"

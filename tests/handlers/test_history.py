@@ -22,7 +22,7 @@ def run(path, epochs, begin=0, rank=0, validated=True):
 
     engine = Engine(step)
     engine.state.rank = rank
-    HistoryHandler(path, evaluator, optimizer, SimpleNamespace(radius=65.0), "Disk").attach(engine)
+    HistoryHandler(path, evaluator, optimizer, SimpleNamespace(radius=65.0), "Disk", 0.16).attach(engine)
     if begin:
         engine.load_state_dict({"epoch": begin, "max_epochs": epochs, "epoch_length": 2})
         engine.run([1, 2])
@@ -37,7 +37,7 @@ def test_a_row_an_epoch(tmp_path):
     assert rows[0]["loss"] == 1.5
     assert (rows[0]["radius"], rows[0]["learning_rate"], rows[0]["val_mre"]) == (65, 0.5, 3)
     assert last_metrics(tmp_path / "history.csv")["loss"] == pytest.approx(1.5)
-    assert rows[0]["shape"] == "Disk"
+    assert (rows[0]["shape"], rows[0]["field_of_view"]) == ("Disk", 0.16)
     assert set(last_metrics(tmp_path / "history.csv")) == {"loss", "radius", "learning_rate", "val_mre", "seconds"}
 
 
@@ -46,6 +46,7 @@ def test_a_history_without_shapes_is_continued(tmp_path):
     path.write_text("epoch,loss,radius,learning_rate,val_mre,seconds\n1,2,3,4,nan,6\n")
     run(path, 2, begin=1)
     assert [row["shape"] for row in read_history(path)] == ["", "Disk"]
+    assert [row["field_of_view"] for row in read_history(path)] == [1.0, 0.16]
 
 
 def test_a_resumed_run_continues_after_its_last_epoch(tmp_path):

@@ -29,6 +29,7 @@ class Evaluator:
 
     class state:
         best_metric_epoch = -1
+        epoch = 0
 
 
 def test_the_curriculum_follows_the_epoch_after_a_resume_too():
@@ -85,16 +86,20 @@ def test_gradients_are_clipped():
     assert float(norm) == pytest.approx(0.5, rel=1e-4)
 
 
-@pytest.mark.parametrize(("patience", "epochs"), [(0, 20), (3, 8)])
-def test_early_stopping_counts_from_the_best_epoch(patience, epochs):
+@pytest.mark.parametrize(
+    ("patience", "interval", "best", "epochs"),
+    [(0, 1, 5, 20), (3, 1, 5, 8), (3, 4, 4, 8), (3, 4, 8, 12), (5, 4, 4, 12)],
+)
+def test_early_stopping_counts_from_the_best_epoch_and_waits_for_a_validation(patience, interval, best, epochs):
     evaluator = Evaluator()
     evaluator.state.best_metric_epoch = -1
     engine = engine_of()
 
     @engine.on(Events.EPOCH_COMPLETED)
     def validate(engine):
-        if engine.state.epoch <= 5:
-            evaluator.state.best_metric_epoch = engine.state.epoch
+        if engine.state.epoch % interval == 0:
+            evaluator.state.epoch = engine.state.epoch
+            evaluator.state.best_metric_epoch = min(engine.state.epoch, best)
 
     EarlyStopping(evaluator, patience).attach(engine)
     engine.run([0], max_epochs=20)

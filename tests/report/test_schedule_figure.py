@@ -7,15 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from monai_landmarks.data.dataset import LandmarkDataset
 from monai_landmarks.metrics import Results
 from monai_landmarks.report.schedule import (
     Ground,
     choose_epochs,
+    middle_landmark,
     paint_regions,
     plain_ground,
     recorded_radii,
+    schedule_figure,
     schedule_section,
     shape_of,
     surroundings,
@@ -46,6 +49,27 @@ def test_regions_have_the_radius_of_the_whole_image() -> None:
         assert np.argwhere(painted).mean(axis=0) == pytest.approx([30, 20])
 
 
+@pytest.mark.parametrize(("share", "reach", "window"), [(1.0, 20, 0), (0.16, 3, 41)])
+def test_a_second_passes_regions_are_drawn_in_the_scale_of_its_window(
+    monkeypatch: pytest.MonkeyPatch, share: float, reach: int, window: int
+) -> None:
+    """Radius 40 of a window of 16 % of 256 px: 40 * 41 / 512 = 3.2 px, in a square of 41 px."""
+    figures: list[Figure] = []
+    monkeypatch.setattr("monai_landmarks.report.schedule.svg_uri", lambda figure: figures.append(figure) or "")
+    ground = Ground(np.zeros((60, 50), np.uint8), np.array([[30.0, 20.0], [NAN, NAN]]), 256.0)
+    rows = [{**row, "field_of_view": share} for row in history([40, 10], shape="Square")]
+    assert schedule_figure(rows, ground) is not None
+    panel = figures[0].axes[0]
+    painted = np.argwhere(np.asarray(panel.images[0].get_array()).any(-1))
+    assert painted.min(axis=0).tolist() == [30 - reach, 20 - reach]
+    sides = [(round(patch.get_width()), round(patch.get_height())) for patch in panel.patches]
+    assert sides == ([(window, window)] if window else [])
+
+
+def test_the_window_lies_around_the_landmark_in_the_middle() -> None:
+    assert middle_landmark(np.array([[0.0, 0], [9, 9], [NAN, NAN], [4, 5]])).tolist() == [4, 5]
+
+
 def test_the_ground_is_cut_to_the_landmarks() -> None:
     pixels = np.zeros((1000, 800), np.uint8)
     points = np.array([[400.0, 300.0], [600.0, 400.0], [NAN, NAN]])
@@ -64,6 +88,11 @@ def test_what_is_recorded_decides(evaluate: Callable[..., Results], dataset: Lan
     section = schedule_section(history([40, 20, 5], shape="Disk"), results, dataset)
     assert section is not None
     assert (section["where"], section["shape"]) == ("a training image", "of shape disk")
+    assert section["window"] == ""
+    windows = [{**row, "field_of_view": 0.16} for row in history([40, 20, 5])]
+    section = schedule_section(windows, results, dataset)
+    assert section is not None
+    assert section["window"] == "16%"
     section = schedule_section(history([40, 20, 5]), results, None)
     assert section is not None
     assert section["where"] == "the mean of the annotated shapes"

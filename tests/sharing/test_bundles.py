@@ -79,7 +79,7 @@ def test_a_trained_model_describes_itself(tmp_path, blobs):
     bundle = copy_bundle(NAME, tmp_path / "bundle")
     assert len(scheme_of(load_metadata(bundle)).names) == 20
     dataset = load_dataset(blobs)
-    settings = {"backbone": "resnet18", "decoder_channels": [8], "likelihood": "Bernoulli", "window": None}
+    settings = {"backbone": "resnet18", "decoder_channels": [8], "decoder": {"likelihood": "Bernoulli"}}
     metadata = describe_model(bundle, dataset, (96, 64), settings)
     assert scheme_of(metadata).names == dataset.names
     assert spatial_size_of(metadata) == [96, 64]
