@@ -9,6 +9,8 @@ from monai_landmarks.codecs.shape_pose import least_squares_pose
 
 ALIGNMENTS = 10
 EM_STEPS = 30
+# Relative change of the covariance at which expectation-maximisation ends.
+EM_CHANGE = 1e-3
 # Smallest standard deviation of a coordinate, in units of the shape's root mean square radius.
 FLOOR = 1e-3
 
@@ -33,11 +35,15 @@ def fit_gaussian(shapes: Tensor, reflect: bool) -> tuple[Tensor, Tensor]:
     centre = (values * seen).sum(0) / count
     variance = ((values - centre) ** 2 * seen).sum(0) / count + FLOOR**2
     covariance = variance.diag()
-    for _ in range(1 if seen.all() else EM_STEPS):
-        complete, unknown = _fill(values - centre, seen, covariance)
+    patterns, which = torch.unique(seen, dim=0, return_inverse=True)
+    for _ in range(EM_STEPS):
+        before = covariance
+        complete, unknown = _fill(values - centre, patterns, which, covariance)
         complete = complete + centre
         centre = complete.mean(0)
         covariance = _shrunk(complete - centre, unknown)
+        if seen.all() or (covariance - before).norm() < EM_CHANGE * covariance.norm():
+            break
     return centre.view(-1, 2), covariance
 
 
@@ -63,17 +69,21 @@ def _normalised(shape: Tensor) -> Tensor:
     return (shape - centre) / (known - centre).square().sum(-1).mean().sqrt().clamp(min=1e-12)
 
 
-def _fill(error: Tensor, seen: Tensor, covariance: Tensor) -> tuple[Tensor, Tensor]:
-    """Missing coordinates replaced by their conditional means, and the mean of their conditional covariances."""
-    patterns, which, count = seen.unique(dim=0, return_inverse=True, return_counts=True)
+def _fill(error: Tensor, patterns: Tensor, which: Tensor, covariance: Tensor) -> tuple[Tensor, Tensor]:
+    """Missing coordinates replaced by their conditional means, and the mean of their conditional covariances.
+
+    What is seen is one of few `patterns` (P, 2K): row n of `error` has the one numbered `which[n]`.
+    """
     mask = patterns.to(error.dtype)
     both = mask[:, :, None] * mask[:, None, :]
     precision = torch.linalg.inv(covariance * both + torch.diag_embed(1 - mask)) * both
     gain = covariance @ precision
+    seen = patterns[which]
     expected = (gain[which] @ (seen * error)[..., None])[..., 0]
     missing = (1 - mask)[:, :, None] * (1 - mask)[:, None, :]
-    unknown = (covariance - gain @ covariance) * missing * count[:, None, None]
-    return torch.where(seen, error, expected), unknown.sum(0) / len(error)
+    unknown = (covariance - gain @ covariance) * missing
+    share = which.bincount().to(error) / len(which)
+    return torch.where(seen, error, expected), (unknown * share[:, None, None]).sum(0)
 
 
 def _shrunk(error: Tensor, unknown: Tensor) -> Tensor:

@@ -39,6 +39,10 @@ class Pose(NamedTuple):
         """The poses of the given images."""
         return Pose(*(part[index] for part in self))
 
+    def where(self, chosen: Tensor, other: Pose) -> Pose:
+        """These poses where `chosen` (B,), the other's elsewhere."""
+        return Pose(*(torch.where(chosen, *both) for both in zip(self, other, strict=True)))
+
 
 def mirror(points: Tensor, mirrored: Tensor) -> Tensor:
     """Points (B, K, 2) with the columns' sign turned in the images (B,) that are `mirrored`."""
@@ -55,7 +59,7 @@ def least_squares_pose(points: Tensor, mean: Tensor, reflect: bool) -> Pose:
     pose, turned = (_least_squares(points, mean, torch.full((len(points),), side)) for side in (False, True))
     # The residual falls with the factor's size: what a shape's own size and the mean's contribute is the same for both.
     better = reflect & (turned.scale > pose.scale)
-    return Pose(*(torch.where(better, theirs, ours) for ours, theirs in zip(pose, turned)))
+    return turned.where(better, pose)
 
 
 def _least_squares(points: Tensor, mean: Tensor, mirrored: Tensor) -> Pose:

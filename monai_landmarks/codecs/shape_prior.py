@@ -45,14 +45,14 @@ class Judgement(NamedTuple):
     precision: Tensor
     pose: Pose
 
-    def take(self, index: Tensor) -> Judgement:
-        """The judgements of the given images."""
-        return Judgement(*(part[index] for part in self[:-1]), self.pose.take(index))
-
-    def joined(self, other: Judgement) -> Judgement:
-        """These images followed by the other's."""
-        parts = (torch.cat(both) for both in zip(self[:-1], other[:-1]))
-        return Judgement(*parts, Pose(*(torch.cat(both) for both in zip(self.pose, other.pose))))
+    def where(self, chosen: Tensor, other: Judgement) -> Judgement:
+        """These images where `chosen` (B,), the other's elsewhere."""
+        index = torch.arange(len(chosen)) + len(chosen) * ~chosen
+        distance, trusted, mean, frame_mean, precision = (
+            torch.cat(both)[index] for both in zip(self[:-1], other[:-1], strict=True)
+        )
+        pose = self.pose.where(chosen, other.pose)
+        return Judgement(distance, trusted, mean, frame_mean, precision, pose)
 
     def distance_of(self, image: Tensor, landmark: Tensor, points: Tensor) -> Tensor:
         """Squared distances (F, M) of places (F, M, 2), pixels, for F landmarks, each of one image of the batch."""
@@ -164,8 +164,7 @@ class ShapePrior:
         if not self.reflection:
             return judgement
         turned, other = self._judge(points, noise, limit, torch.ones(len(points), dtype=torch.bool))
-        index = torch.arange(len(points)) + len(points) * (other < misfit)
-        return judgement.joined(turned).take(index)
+        return turned.where(other < misfit, judgement)
 
     def _judge(self, points: Tensor, noise: float, limit: float, mirrored: Tensor) -> tuple[Judgement, Tensor]:
         """The judgement of images or mirror images, and their misfit (B,): infinite where the shape is no judge."""

@@ -1,5 +1,7 @@
 import json
+import logging
 import math
+import re
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from monai_landmarks.codecs.decode import (
 from monai_landmarks.codecs.shape_codec import ShapePriorCodec, with_prior
 from monai_landmarks.codecs.shape_fit import fit_gaussian
 from monai_landmarks.codecs.shape_prior import ShapePrior, conditionals, training_prior
-from monai_landmarks.data.dataset import load_dataset
+from monai_landmarks.data.dataset import LandmarkDataset, load_dataset
 from monai_landmarks.errors import ConfigError
 from monai_landmarks.transforms.shapes import Gaussian, point_regions
 
@@ -43,6 +45,35 @@ def make_shapes(count, landmarks=8, spread=0.03, seed=0, holes=0.0):
     shapes = np.array(shapes)
     shapes[generator.random((count, landmarks)) < holes] = np.nan
     return shapes
+
+
+def mirrored(shapes, every=2):
+    """Every second shape's mirror image among the others as they are."""
+    shapes = shapes.copy()
+    shapes[::every, :, 1] *= -1
+    return shapes
+
+
+def dataset_of(shapes, pairs=()):
+    """A data set whose training images have these shapes; `pairs` of landmark numbers are left and right."""
+    names = [f"p{k}" for k in range(shapes.shape[1])]
+    partner = {names[a]: names[b] for pair in pairs for a, b in (pair, pair[::-1])}
+    cases = []
+    for number, shape in enumerate(shapes):
+        points = {name: tuple(point[::-1]) for name, point in zip(names, shape.tolist())}
+        case = {"id": str(number), "image": f"{number}.png", "split": "training"}
+        cases.append({**case, "annotations": [{"reader": "a", "points": points}]})
+    scheme = {"name": "made", "landmarks": [{"name": name, "pair": partner.get(name)} for name in names]}
+    return LandmarkDataset.model_validate({"scheme": scheme, "cases": cases})
+
+
+def symmetric_shapes(count, seed):
+    """Eight landmarks, 0 and 1, 2 and 3, ... left and right of the middle, with some asymmetry."""
+    generator = np.random.default_rng(seed)
+    half = np.array([[-1.0, 0.8], [-0.3, 0.5], [0.4, 1.0], [1.0, 0.4]])
+    base = np.stack((half, half * (1, -1)), 1).reshape(8, 2)
+    shapes = [base + generator.normal(0, 0.03, base.shape) for _ in range(count)]
+    return np.array([similar(s, generator.uniform(-0.3, 0.3), generator.uniform(40, 100), 200) for s in shapes])
 
 
 def in_network(shape):
@@ -91,8 +122,8 @@ def test_true_shapes_follow_the_law(prior):
 
 
 def test_missing_points_change_the_fit_little():
-    whole, known = fit_gaussian(torch.tensor(make_shapes(150)))
-    mean, covariance = fit_gaussian(torch.tensor(make_shapes(150, holes=0.2)))
+    whole, known = fit_gaussian(torch.tensor(make_shapes(150)), False)
+    mean, covariance = fit_gaussian(torch.tensor(make_shapes(150, holes=0.2)), False)
     ours, theirs = (np.ascontiguousarray(m.numpy()).view(complex)[:, 0] for m in (mean, whole))
     assert abs(np.vdot(ours, theirs)) > 0.999 * np.linalg.norm(ours) * np.linalg.norm(theirs)
     assert 0.8 < covariance.trace() / known.trace() < 1.1
@@ -212,9 +243,69 @@ def test_what_no_prior_can_be_made_of_is_refused(prior, plain):
         ShapePriorCodec(plain, prior, level=0.0)
 
 
-def test_a_small_data_set_goes_without(blobs, plain):
-    assert training_prior(load_dataset(blobs)) is None
+def test_a_small_data_set_goes_without_and_the_log_says_why(blobs, plain, caplog):
+    with caplog.at_level(logging.INFO, "monai_landmarks"):
+        assert training_prior(load_dataset(blobs)) is None
+    assert "without a shape prior" in caplog.text
     assert with_prior(plain, None) is plain
+
+
+def test_left_and_right_limbs_stay_bit_for_bit(plain):
+    prior = training_prior(dataset_of(mirrored(make_shapes(80))))
+    assert prior.reflection
+    fresh = mirrored(make_shapes(8, seed=7))
+    logits = log_maps(torch.stack([logits_at(in_network(s)) for s in fresh]))
+    codec = codec_from(json.loads(json.dumps(codec_settings(ShapePriorCodec(plain, prior)))))
+    assert all(torch.equal(a, b) for a, b in zip(codec.decode(logits), plain.decode(logits)))
+    sides = prior.judge(torch.tensor(fresh), 0.0, 18.4).pose.mirrored
+    assert sides.tolist() in ([True, False] * 4, [False, True] * 4)
+
+
+def test_a_wrong_point_of_either_limb_is_found_and_put_back():
+    prior = ShapePrior.fit(mirrored(make_shapes(80)), reflection=True)
+    shapes = mirrored(make_shapes(8, seed=7))
+    broken = shapes.copy()
+    broken[:, 2] += (90.0, -70.0)
+    judgement = prior.judge(torch.tensor(broken), 0.5, 18.4)
+    assert torch.equal(~judgement.trusted, (torch.arange(8) == 2).expand(8, 8))
+    scale = np.linalg.norm(shapes - shapes.mean(1, keepdims=True), axis=-1).mean()
+    assert np.linalg.norm(judgement.mean.numpy() - shapes, axis=-1)[:, 2].max() < 0.25 * scale
+    place = judgement.mean[torch.arange(8), torch.full((8,), 2)][:, None]
+    assert judgement.distance_of(torch.arange(8), torch.full((8,), 2), place).abs().max() < 1e-9
+
+
+def test_shapes_of_two_kinds_are_refused_with_a_reason(caplog):
+    other = np.random.default_rng(8).uniform(-1, 1, (8, 2))
+    shapes = make_shapes(80)
+    generator = np.random.default_rng(4)
+    shapes[::2] = [similar(other + generator.normal(0, 0.03, other.shape), 0, 70, 200) for _ in shapes[::2]]
+    with caplog.at_level(logging.INFO, "monai_landmarks"):
+        assert training_prior(dataset_of(shapes)) is None
+    assert re.search(r"without a shape prior: .* \d+ of 640 true points of held-out", caplog.text)
+    with pytest.raises(ConfigError, match="of several kinds"):
+        ShapePrior.fit(mirrored(make_shapes(80)))
+
+
+def test_swapped_sides_are_caught_where_there_are_pairs():
+    prior = training_prior(dataset_of(symmetric_shapes(80, 0), [(0, 1), (2, 3), (4, 5), (6, 7)]))
+    assert not prior.reflection
+    shape = torch.tensor(symmetric_shapes(6, 1))
+    assert prior.judge(shape, 0.5, 18.4).trusted.all()
+    judgement = prior.judge(shape[:, [1, 0, 2, 3, 4, 5, 6, 7]], 0.5, 18.4)
+    assert torch.equal(~judgement.trusted, (torch.arange(8) < 2).expand(6, 8))
+    assert (judgement.mean - shape).norm(dim=-1)[:, :2].max() < 15
+    # With all sides swapped the shape is its own mirror image: a reflection would excuse it.
+    swapped = shape[:, [1, 0, 3, 2, 5, 4, 7, 6]]
+    excusing = ShapePrior.from_settings({**prior.settings(), "reflection": True})
+    assert excusing.judge(swapped, 0.5, 18.4).distance.max() < 18.4
+    assert (prior.judge(swapped, 0.5, 18.4).distance > 18.4).sum(1).min() >= 2
+
+
+def test_settings_of_before_reflections_load_without_one():
+    settings = ShapePrior.fit(mirrored(make_shapes(80)), reflection=True).settings()
+    assert ShapePrior.from_settings(settings).reflection
+    del settings["reflection"]
+    assert not ShapePrior.from_settings(settings).reflection
 
 
 def test_candidates_are_peaks_not_flanks(plain):
