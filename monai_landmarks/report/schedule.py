@@ -59,17 +59,17 @@ def schedule_section(
         results: their mean shape is the ground where there is no image.
         dataset: gives a training image; None shows no patient.
     """
-    ground = training_ground(dataset) if dataset is not None else None
+    share = field_of_view(history)
+    ground = training_ground(dataset, share) if dataset is not None else None
     where = "a training image" if ground else "the mean of the annotated shapes"
     if ground is None:
         shape = mean_shape(results, "px")
         if np.isfinite(shape).all(axis=1).sum() < 2:
             return None
-        ground = plain_ground(shape)
+        ground = plain_ground(shape, share)
     figure = schedule_figure(history, ground)
     name = shape_of(history).lower()
-    share = field_of_view(history)
-    window = f"{share:.0%}" if share < 1 else ""
+    window = f"{100 * share:.0f} %" if share < 1 else ""
     shape_text = RECORDED.format(name) if name else ASSUMED
     return {"figure": figure, "where": where, "shape": shape_text, "window": window} if figure else None
 
@@ -152,9 +152,9 @@ def add_window(axes: Axes, ground: Ground, share: float) -> None:
 
     row, column = middle_landmark(ground.points)
     side = share * ground.longer_side
-    look = {"fill": False, "edgecolor": "white", "linestyle": (0, (3, 2)), "linewidth": 0.9}
+    corner = (column - side / 2, row - side / 2)
     axes.autoscale(False)
-    axes.add_patch(Rectangle((column - side / 2, row - side / 2), side, side, **look))
+    axes.add_patch(Rectangle(corner, side, side, fill=False, edgecolor="white", linestyle=(0, (3, 2)), linewidth=0.9))
 
 
 def middle_landmark(points: np.ndarray) -> np.ndarray:
@@ -187,7 +187,7 @@ def paint_regions(ground: Ground, radius: float, shape: str) -> np.ndarray:
     return np.rint(np.clip(picture, 0, 255)).astype(np.uint8)
 
 
-def training_ground(dataset: LandmarkDataset) -> Ground | None:
+def training_ground(dataset: LandmarkDataset, share: float = 1.0) -> Ground | None:
     """The first training image with the most landmarks that can be read, of the first few; None if there is none."""
     cases = dataset.select("training")
     points = [case.points(dataset.scheme)[0] for case in cases]
@@ -196,22 +196,29 @@ def training_ground(dataset: LandmarkDataset) -> Ground | None:
         if counts[n] < 2:
             continue
         try:
-            return surroundings(to_uint8(read_case(dataset, cases[n])), points[n])
+            return surroundings(to_uint8(read_case(dataset, cases[n])), points[n], share)
         except LandmarksError:
             continue
     return None
 
 
-def plain_ground(shape: np.ndarray) -> Ground:
+def plain_ground(shape: np.ndarray, share: float = 1.0) -> Ground:
     """No image: the landmarks of a mean shape (K, 2) in a dark rectangle, as large as an image around them would be."""
     low, high = np.nanmin(shape, axis=0), np.nanmax(shape, axis=0)
-    return surroundings(np.full(np.ceil(high + 0.2 * (high - low)).astype(int) + 1, 40, dtype=np.uint8), shape)
+    return surroundings(np.full(np.ceil(high + 0.2 * (high - low)).astype(int) + 1, 40, dtype=np.uint8), shape, share)
 
 
-def surroundings(pixels: np.ndarray, points: np.ndarray) -> Ground:
-    """Cut an image (H, W) to its landmarks and a margin, and bring that to the figure's size."""
+def surroundings(pixels: np.ndarray, points: np.ndarray, share: float = 1.0) -> Ground:
+    """Cut an image (H, W) to its landmarks and a margin, and bring that to the figure's size.
+
+    Where the network sees a `share` of the image only, to twice such a window around the landmark in the middle: the
+    regions of all landmarks would be specks.
+    """
     low, high = np.nanmin(points, axis=0), np.nanmax(points, axis=0)
     edge = MARGIN * float(max(high - low))
+    if share < 1:
+        low = high = middle_landmark(points)
+        edge = share * max(pixels.shape)
     start = np.maximum(np.floor(low - edge), 0).astype(int)
     stop = np.minimum(np.ceil(high + edge).astype(int) + 1, pixels.shape)
     part = pixels[start[0] : stop[0], start[1] : stop[1]]

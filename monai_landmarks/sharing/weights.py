@@ -29,8 +29,7 @@ def trained_network(
         ConfigError: a file is missing or unfit, or the metadata.json beside it is missing or tells of another model;
             it is named.
     """
-    several = not isinstance(checkpoint, (str, Path))
-    for path in checkpoint if several else ():
+    for path in () if isinstance(checkpoint, (str, Path)) else checkpoint:
         check_same_model(Path(path).parent / METADATA, metadata)
     return load_models(network, checkpoint, likelihood_of(settings_of(metadata)["decoder"]))
 

@@ -70,6 +70,14 @@ def test_the_window_lies_around_the_landmark_in_the_middle() -> None:
     assert middle_landmark(np.array([[0.0, 0], [9, 9], [NAN, NAN], [4, 5]])).tolist() == [4, 5]
 
 
+def test_the_ground_of_a_window_is_twice_its_side() -> None:
+    points = np.array([[100.0, 100.0], [500.0, 400.0], [900.0, 700.0]])
+    ground = surroundings(np.zeros((1000, 800), np.uint8), points, 0.16)
+    assert ground.longer_side * 0.16 == pytest.approx(max(ground.pixels.shape) / 2, rel=0.01)
+    np.testing.assert_allclose(ground.points[1], np.array(ground.pixels.shape) / 2, atol=1)
+    assert paint_regions(ground, 20 * 0.16, "Disk")[150, 150].any()
+
+
 def test_the_ground_is_cut_to_the_landmarks() -> None:
     pixels = np.zeros((1000, 800), np.uint8)
     points = np.array([[400.0, 300.0], [600.0, 400.0], [NAN, NAN]])
@@ -92,7 +100,7 @@ def test_what_is_recorded_decides(evaluate: Callable[..., Results], dataset: Lan
     windows = [{**row, "field_of_view": 0.16} for row in history([40, 20, 5])]
     section = schedule_section(windows, results, dataset)
     assert section is not None
-    assert section["window"] == "16%"
+    assert section["window"] == "16 %"
     section = schedule_section(history([40, 20, 5]), results, None)
     assert section is not None
     assert section["where"] == "the mean of the annotated shapes"
