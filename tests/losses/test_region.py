@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from monai_landmarks.data.dataset import State
-from monai_landmarks.losses.region import RegionBCE, SpatialCrossEntropy
+from monai_landmarks.losses.region import PlainBCE, RegionBCE, SpatialCrossEntropy
 from monai_landmarks.transforms.shapes import Diamond, point_regions
 
 
@@ -87,3 +87,13 @@ def test_minimising_finds_the_point(loss, target):
         optimiser.step()
     probability = torch.sigmoid(free[0, 0]).detach()
     assert (probability[target["region"][0, 0] > 0]).min() > probability[target["region"][0, 0] == 0].max()
+
+
+def test_plain_bce_weighs_every_pixel_alike():
+    logits = torch.randn(2, 3, 6, 5)
+    region = torch.zeros(2, 3, 6, 5)
+    region[..., 2:4, 1:3] = 1
+    target = {"region": region, "state": torch.full((2, 3), State.PRESENT)}
+    expected = torch.nn.functional.binary_cross_entropy_with_logits(logits, region)
+    torch.testing.assert_close(PlainBCE()(logits, target), expected)
+    assert RegionBCE()(logits, target) != expected
