@@ -134,3 +134,13 @@ def test_images_out_of_scope_are_refused_unless_asked(bundle, tmp_path):
     assert refused.exit_code == 1
     assert "body part is HAND" in refused.output
     assert predict(other, hand, "-o", tmp_path / "b", "--no-overlays", "--out-of-scope").exit_code == 0
+
+
+def test_the_trained_model_may_lie_elsewhere(bundle, blobs, tmp_path):
+    untrained = copy_bundle("label_augmentation", tmp_path / "bundle")
+    shutil.copytree(bundle / "models", tmp_path / "models")
+    images = blobs.parent / "images"
+    outcome = predict(untrained, images, "--models", tmp_path / "models", "--output", tmp_path / "elsewhere")
+    assert outcome.exit_code == 0, outcome.output
+    predict(bundle, images, "--output", tmp_path / "usual")
+    assert read(tmp_path / "elsewhere")[0] == read(tmp_path / "usual")[0]
