@@ -145,7 +145,7 @@ def point_regions(
     columns = torch.arange(size[1], device=points.device, dtype=torch.float32)
     distance_rows = (rows - centre[..., 0:1]).abs()[..., :, None]
     distance_columns = (columns - centre[..., 1:2]).abs()[..., None, :]
-    weights = shape.weights(distance_rows, distance_columns, radius) * inside[..., None, None]
+    weights = shape.weights(distance_rows, distance_columns, radius).mul_(inside[..., None, None])
     return weights.to(dtype) if out is None else out.copy_(weights)
 
 
