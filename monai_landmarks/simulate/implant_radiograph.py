@@ -77,6 +77,6 @@ PRESET = Preset(
     name="pelvis-radiograph-implant",
     summary="radiographs of the pelvis with a total hip replacement, 4 landmarks, DICOM DX",
     scheme=SCHEME,
-    view=pelvis.PRESET.view,
+    view=pelvis.VIEW,
     sites={HOME: partial(render, site=HOME_SITE), EXTERNAL: partial(render, site=EXTERNAL_SITE)},
 )

@@ -244,16 +244,17 @@ def read(
     return read_landmarks(points, shape, field, covered, rng)
 
 
+VIEW = View(
+    body_part="PELVIS",
+    region=("12921003", "SCT", "Pelvis"),
+    position="AP",
+    view=("399348003", "SCT", "antero-posterior"),
+    orientation=("L", "F"),
+)
 PRESET = Preset(
     name="pelvis-radiograph",
     summary="anteroposterior radiographs of the pelvis, 20 landmarks, DICOM DX",
     scheme=build_scheme("pelvis-radiograph", RULES),
-    view=View(
-        body_part="PELVIS",
-        region=("12921003", "SCT", "Pelvis"),
-        position="AP",
-        view=("399348003", "SCT", "antero-posterior"),
-        orientation=("L", "F"),
-    ),
+    view=VIEW,
     sites={HOME: partial(render, site=HOME_SITE), EXTERNAL: partial(render, site=EXTERNAL_SITE)},
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -13,7 +13,7 @@ from monai_landmarks.simulate.c_arms import EXTERNAL_WIDE, HOME_WIDE
 from monai_landmarks.simulate.fluoroscope import CArm
 from monai_landmarks.simulate.landmarks import build_scheme, locate_all, pick
 from monai_landmarks.simulate.patient import patient_attenuation
-from monai_landmarks.simulate.radiograph import EXTERNAL, HOME, Preset, Radiograph, View
+from monai_landmarks.simulate.radiograph import EXTERNAL, HOME, Preset, Radiograph
 from monai_landmarks.simulate.shape_model import load_shape_model
 
 RULES = pick(
@@ -61,13 +61,6 @@ PRESET = Preset(
     name="pelvis-fluoroscopy",
     summary="C-arm images of the pelvic ring and hips, 8 landmarks, DICOM RF",
     scheme=build_scheme("pelvis-fluoroscopy", RULES),
-    view=View(
-        body_part="PELVIS",
-        region=("12921003", "SCT", "Pelvis"),
-        position="AP",
-        view=("399348003", "SCT", "antero-posterior"),
-        orientation=("L", "F"),
-        modality="RF",
-    ),
+    view=replace(pelvis.VIEW, modality="RF"),
     sites={HOME: partial(render, site=HOME_SITE), EXTERNAL: partial(render, site=EXTERNAL_SITE)},
 )

@@ -40,9 +40,9 @@ class PointsToRegions(Transform):
         self.shape = shape or Diamond()
         self.dtype = dtype
 
-    def __call__(self, points: Any, size: tuple[int, int], out: Tensor | None = None) -> Tensor:  # type: ignore[override]
+    def __call__(self, points: Any, size: tuple[int, int]) -> Tensor:  # type: ignore[override]
         """Points (..., K, 2) as (row, column) to masks (..., K, rows, columns); see `point_regions`."""
-        return point_regions(_plain(points), size, self.radius, self.shape, self.dtype, out)
+        return point_regions(_plain(points), size, self.radius, self.shape, self.dtype)
 
 
 class PointsToRegionsd(MapTransform):
@@ -96,13 +96,13 @@ class ScheduledRegions(Transform):
         """The radius of the current epoch, in pixels at a longer side of 512."""
         return self.schedule(self.epoch)
 
-    def __call__(self, points: Any, size: tuple[int, int], out: Tensor | None = None) -> Tensor:  # type: ignore[override]
+    def __call__(self, points: Any, size: tuple[int, int]) -> Tensor:  # type: ignore[override]
         """Points (..., K, 2) as (row, column) to regions (..., K, rows, columns) of the current epoch.
 
         See `point_regions`.
         """
         radius = radius_in_pixels(self.radius, size)
-        return point_regions(_plain(points), size, radius, self.shape, self.dtype, out)
+        return point_regions(_plain(points), size, radius, self.shape, self.dtype)
 
 
 class ScheduledRegionsd(MapTransform):

@@ -106,7 +106,6 @@ def point_regions(
     radius: float,
     shape: Shape,
     dtype: torch.dtype = torch.float32,
-    out: Tensor | None = None,
 ) -> Tensor:
     """Regions of points, one channel each, in closed form.
 
@@ -117,19 +116,14 @@ def point_regions(
             exactly one.
         shape: what "within" means.
         dtype: torch.float32, or torch.bool for a binary shape: a quarter of the memory.
-        out: contiguous memory to write into, such as the last batch's regions once they are used up; its type counts
-            then. On a CPU fresh memory costs as much as the regions themselves.
 
     Returns:
         (..., K, rows, columns) weights in [0, 1], on the device of `points`; regions are cut at the borders.
 
     Raises:
-        ConfigError: bool asked of a shape that has weights, such as the Gaussian, or `out` of another shape.
+        ConfigError: bool asked of a shape that has weights, such as the Gaussian.
     """
     wanted = (*points.shape[:-1], *size)
-    if out is not None and (out.shape != wanted or not out.is_contiguous()):
-        raise ConfigError(f"out must be contiguous and of shape {wanted}, not {tuple(out.shape)}")
-    dtype = dtype if out is None else out.dtype
     if dtype == torch.bool and not shape.snaps:
         raise ConfigError(f"{type(shape).__name__} has weights, no set of pixels; use float32, or a binary shape")
     pixels = nearest_pixel(points)
@@ -138,7 +132,7 @@ def point_regions(
     centre = torch.nan_to_num(pixels if shape.snaps else points).to(torch.float32)
     if shape.snaps and points.device.type == "cpu":
         # Fresh zeros of NumPy lie on large pages; those of torch take three times as long.
-        regions = torch.from_numpy(np.zeros(wanted, _numpy_type(dtype))) if out is None else out.zero_()
+        regions = torch.from_numpy(np.zeros(wanted, _numpy_type(dtype)))
         _stamp(regions, centre, inside, radius, shape)
         return regions
     rows = torch.arange(size[0], device=points.device, dtype=torch.float32)
@@ -146,7 +140,7 @@ def point_regions(
     distance_rows = (rows - centre[..., 0:1]).abs()[..., :, None]
     distance_columns = (columns - centre[..., 1:2]).abs()[..., None, :]
     weights = shape.weights(distance_rows, distance_columns, radius).mul_(inside[..., None, None])
-    return weights.to(dtype) if out is None else out.copy_(weights)
+    return weights.to(dtype)
 
 
 def _numpy_type(dtype: torch.dtype) -> np.dtype:

@@ -110,16 +110,3 @@ def test_boolean_and_float_regions_are_the_pixels_within_the_radius(shape, radiu
 def test_a_gaussian_is_no_set_of_pixels():
     with pytest.raises(ConfigError, match="Gaussian has weights"):
         point_regions(torch.zeros(1, 2), (8, 8), 2, Gaussian(), torch.bool)
-
-
-@pytest.mark.parametrize("shape", [Diamond(), Gaussian()])
-def test_regions_written_into_given_memory(shape):
-    points = torch.tensor([[[5.0, 6.0], [20.0, 3.0]]])
-    memory = torch.full((1, 2, 24, 16), 7.0)
-    region = point_regions(points, (24, 16), 4, shape, out=memory)
-    assert region is memory
-    assert torch.equal(region, point_regions(points, (24, 16), 4, shape))
-    for wrong in (torch.zeros(2, 24, 16), torch.zeros(1, 2, 16, 24).mT):
-        with pytest.raises(ConfigError, match="contiguous and of shape"):
-            point_regions(points, (24, 16), 4, shape, out=wrong)
-    assert point_regions(points, (24, 16), 4, Diamond(), out=memory > 9).dtype == torch.bool
