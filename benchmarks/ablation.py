@@ -93,6 +93,7 @@ def rows(epochs: int) -> dict[str, dict[str, Any]]:
         "re-weighted BCE, paper's steps": {**bce(), **steps(65.0, 10.0, stage, 5.0)},
         "re-weighted BCE, fixed k = 5": {**bce(), **constant(5.0)},
         "re-weighted BCE, one pixel": {**bce(), **constant(0.0)},
+        "re-weighted BCE, 16 to 2": {**bce(), **geometric(16.0, 2.0, shrink)},
         "BCE, no re-weighting": bce("PlainBCE"),
         "encoder not pretrained": {"encoder_weights": None},
         "no geometric augmentation": {**without(AFFINE), "mirror_prob": 0.0},
