@@ -1,6 +1,7 @@
 """Which part of the label augmentation recipe earns its keep: one change a row, the same data and budget.
 
     python benchmarks/ablation.py DATASET.json --output runs/ablation --epochs 10 --longer-side 256 --seeds 0
+    python benchmarks/ablation.py DATASET.json --output runs/ablation_second --first-pass MODELS --longer-side 800
 
 Trains on the data set's training split and scores the last epoch on its validation split: nothing is selected, and the
 test split is never read. Finished rows are read back, so rows can be added and a killed run goes on.
@@ -110,16 +111,35 @@ def rows(epochs: int) -> dict[str, dict[str, Any]]:
     }
 
 
-def experiments(chosen: list[str] | None, epochs: int, seeds: list[int]) -> list[Experiment]:
-    everything = rows(epochs)
+def second_pass_rows(epochs: int) -> dict[str, dict[str, Any]]:
+    """Overrides of second_pass.yaml by the row's name; radii are pixels of a window seen as 512."""
+    shrink = int(0.8 * epochs)
+    return {
+        "default": {},
+        "48 to 6": geometric(48.0, 6.0, shrink),
+        "24 to 3": geometric(24.0, 3.0, shrink),
+        "fixed k = 24": constant(24.0),
+        "fixed k = 12": constant(12.0),
+        "fixed k = 6": constant(6.0),
+        "one pixel": constant(0.0),
+        "window 192": {"window": 192, "batch_size": 8},
+    }
+
+
+def experiments(
+    chosen: list[str] | None, epochs: int, seeds: list[int], first_pass: Path | None = None
+) -> list[Experiment]:
+    everything = rows(epochs) if first_pass is None else second_pass_rows(epochs)
+    own = {} if first_pass is None else {"first_pass": str(first_pass)}
     unknown = set(chosen or []) - set(everything)
     if unknown:
         raise SystemExit(f"no row {', '.join(sorted(unknown))}; there are: {'; '.join(everything)}")
     return [
         Experiment(
             name=f"{name}, seed {seed}",
-            overrides={**overrides, "seed": seed},
-            decoders=decoders() if name in ("default", "re-weighted BCE") else {},
+            configs=() if first_pass is None else ("second_pass",),
+            overrides={**overrides, **own, "seed": seed},
+            decoders=decoders() if first_pass is None and name in ("default", "re-weighted BCE") else {},
             last=True,
         )
         for seed in seeds
@@ -162,11 +182,12 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--longer-side", type=int, default=256)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--first-pass", type=Path, help="folder of a trained model: rows of its second pass")
     parser.add_argument("--rows", nargs="*", help="names of rows; all without it")
     parser.add_argument("--jobs", type=int, default=2, help="trainings at a time")
     given = parser.parse_args()
     results = run_experiments(
-        experiments(given.rows, given.epochs, given.seeds),
+        experiments(given.rows, given.epochs, given.seeds, given.first_pass),
         given.output,
         jobs=given.jobs,
         dataset_file=given.dataset,

@@ -6,6 +6,7 @@ import json
 import logging
 import multiprocessing
 import os
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -79,6 +80,7 @@ def run_experiment(
     options: dict[str, Any] = {
         "dataset_file": str(dataset_file),
         "output_dir": str(home),
+        "ckpt_dir": str(bundle / "models"),
         "run_name": experiment.name,
         "progress": False,
         "tracking_uri": path_to_sqlite_uri((folder / "mlflow.db").resolve()),
@@ -125,12 +127,26 @@ def run_experiments(
     with _threads(max(1, (os.cpu_count() or 1) // jobs)):
         context = multiprocessing.get_context("spawn")
         # A process for each: whatever one leaves behind ends with it.
-        with ProcessPoolExecutor(jobs, mp_context=context, max_tasks_per_child=1) as pool:
+        with ProcessPoolExecutor(
+            jobs, mp_context=context, max_tasks_per_child=1, initializer=_end_with_the_parent
+        ) as pool:
             tasks = {pool.submit(run_experiment, row, folder, **options): row.name for row in experiments}
             for task in as_completed(tasks):
                 results[tasks[task]] = task.result()
                 print(f"{time.strftime('%H:%M:%S')} done: {tasks[task]}", flush=True)
     return {row.name: results[row.name] for row in experiments}
+
+
+def _end_with_the_parent() -> None:
+    """A training whose comparison was killed must not go on unseen."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _make_store(folder: Path) -> None:

@@ -62,7 +62,7 @@ class Size:
 
 
 SHRUNK = Size(
-    count=72, test=24, longer_side=128, epochs=14, batch_size=4, learning_rates=(3.0e-4, 1.0e-3, 3.0e-3), jobs=2
+    count=48, test=16, longer_side=128, epochs=14, batch_size=4, learning_rates=(3.0e-4, 1.0e-3, 3.0e-3), jobs=2
 )
 # The published learning rate; batch 18 at 512.
 FULL = Size(count=260, test=100, longer_side=512, epochs=350, batch_size=18, learning_rates=(1.0e-4,), jobs=1)

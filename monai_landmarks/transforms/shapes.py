@@ -137,10 +137,11 @@ def point_regions(
         return regions
     rows = torch.arange(size[0], device=points.device, dtype=torch.float32)
     columns = torch.arange(size[1], device=points.device, dtype=torch.float32)
+    # A point outside is infinitely far from every pixel: its channel is empty without a second pass over the pixels.
+    centre = torch.where(inside[..., None], centre, torch.inf)
     distance_rows = (rows - centre[..., 0:1]).abs()[..., :, None]
     distance_columns = (columns - centre[..., 1:2]).abs()[..., None, :]
-    weights = shape.weights(distance_rows, distance_columns, radius).mul_(inside[..., None, None])
-    return weights.to(dtype)
+    return shape.weights(distance_rows, distance_columns, radius).to(dtype)
 
 
 def _numpy_type(dtype: torch.dtype) -> np.dtype:
