@@ -1,93 +1,148 @@
-"""`monai-landmarks import`: a CSV table and a folder of images become a data set file."""
+"""`monai-landmarks import`: annotation files and a folder of images become a data set file."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from monai_landmarks.cli.options import numbers, refuse_overwriting, splits_line
+from monai_landmarks.cli.options import Origin, numbers, refuse_overwriting, splits_line
 from monai_landmarks.errors import ConfigError
 
 if TYPE_CHECKING:
+    from monai_landmarks.data.annotations import Imported
     from monai_landmarks.data.dataset import LandmarkDataset
+    from monai_landmarks.scheme import Scheme
 
 
-class Origin(StrEnum):
-    """Where a table's (0, 0) lies."""
+class Units(StrEnum):
+    """What a file's coordinates are in, where the format leaves it open."""
 
-    CENTRE = "centre"
-    CORNER = "corner"
+    PIXELS = "px"
+    MILLIMETRES = "mm"
 
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command("import")(import_csv)
+    app.command("import")(import_annotations)
 
 
-def import_csv(
-    table: Annotated[Path, typer.Argument(metavar="CSV", help="Wide (NAME_x, NAME_y) or long (landmark, x, y).")],
-    images: Annotated[Path, typer.Option(help="Folder of the images, sub-folders included.")],
+def import_annotations(
+    sources: Annotated[
+        list[Path], typer.Argument(metavar="ANNOTATIONS...", help="Files, or folders of files; one for each reader.")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The data set file to write.")],
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of the images, sub-folders included; with --merge not needed.")
+    ] = None,
+    format: Annotated[
+        str, typer.Option("--format", help="auto, or one of via, coco, labelme, cvat, slicer, isbi, pts, csv.")
+    ] = "auto",
+    reader: Annotated[
+        list[str] | None, typer.Option(help="Who placed the points: one name, or one for each of ANNOTATIONS.")
+    ] = None,
+    landmarks: Annotated[
+        str | None,
+        typer.Option(help="Names in order: a,b,c, a file with a name a line, or a data set file. Others are faults."),
+    ] = None,
+    merge: Annotated[Path | None, typer.Option(help="A data set file to add the annotations to.")] = None,
     scheme_name: Annotated[str | None, typer.Option(help="Name of the set of landmarks.")] = None,
     spacing: Annotated[
         str | None, typer.Option(help="mm per pixel of all images: 0.3, or rows,columns 0.3,0.31.")
     ] = None,
     split_names: Annotated[
-        str | None, typer.Option(help="What the table's split names mean: train=training,test1=test.")
+        str | None, typer.Option(help="What a table's split names mean: train=training,test1=test.")
     ] = None,
     validation: Annotated[
         float | None, typer.Option(help="Move this share of the training patients to validation.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the random choice for --validation.")] = 0,
     origin: Annotated[
-        Origin, typer.Option(help="(0, 0) is the first pixel's centre, or its upper left corner.")
-    ] = Origin.CENTRE,
+        Origin | None,
+        typer.Option(help="(0, 0) is the first pixel's centre, or its upper left corner; as the tool has it without."),
+    ] = None,
+    units: Annotated[Units, typer.Option(help="Of .pts files, which do not say.")] = Units.PIXELS,
     extension: Annotated[str | None, typer.Option(help="Look only at image files that end so.")] = None,
-    ignore_column: Annotated[list[str] | None, typer.Option(help="Leave a column out; repeatable.")] = None,
+    ignore_column: Annotated[list[str] | None, typer.Option(help="Leave a table's column out; repeatable.")] = None,
     leave_out: Annotated[str | None, typer.Option(help="Cases not to import: 038,144.")] = None,
     copy_images: Annotated[bool, typer.Option("--copy-images", help="Copy them beside the data set file.")] = False,
     patient_map: Annotated[
-        Path | None, typer.Option(help="Write patient,pseudonym here. It identifies people: keep it apart.")
+        Path | None, typer.Option(help="Write a table's patient,pseudonym here. It identifies people: keep it apart.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the output.")] = False,
 ) -> None:
-    """Import landmarks from a CSV table.
+    """Import landmarks from VIA, COCO, LabelMe, CVAT, 3D Slicer, BoneFinder, ISBI 2015 text or a CSV table.
 
-    Every fault of the table is reported at once, with its line. Patients become P0001, P0002, ...
+    Every fault of a file is reported at once, with its line or key. Patients become P0001, P0002, ...
     """
+    from monai_landmarks.data.annotations import ImportOptions, import_several
     from monai_landmarks.data.dataset import find_faults
     from monai_landmarks.data.splits import hold_out
-    from monai_landmarks.data.tables import import_table, unused_images
+    from monai_landmarks.data.tables import unused_images
     from monai_landmarks.errors import DatasetError
 
     refuse_overwriting(output, force)
-    ignored = tuple(ignore_column or ())
-    dataset = import_table(
-        table,
-        images,
+    base = _base(merge, copy_images)
+    options = ImportOptions(
+        images=_folder(images, base),
+        format=format,
+        scheme=_scheme(landmarks, scheme_name, base),
         scheme_name=scheme_name,
         spacing_mm=None if spacing is None else numbers(spacing, "--spacing"),
-        split_names=_mapping(split_names),
+        origin=origin.value if origin else None,
+        units=units.value,
         extension=extension,
-        origin=origin.value,
-        ignore=ignored,
         leave_out=[name.strip() for name in (leave_out or "").split(",") if name.strip()],
+        split_names=_mapping(split_names),
+        ignore=tuple(ignore_column or ()),
     )
+    dataset, imported = import_several(sources, reader or [], options, base)
     unused = unused_images(dataset, extension)
     if validation is not None:
         dataset = hold_out(dataset, validation, seed)
     faults = find_faults(dataset)
     if faults:
-        raise DatasetError(table, faults)
+        raise DatasetError(" + ".join(map(str, sources)), faults)
+    if patient_map is not None:
+        _write_patient_map(sources, imported, options.ignore, patient_map)
     dataset = _copied(dataset, output.parent) if copy_images else dataset.relocated(output.parent)
     dataset.save(output)
-    if patient_map is not None:
-        _write_patient_map(table, ignored, patient_map)
-    _report(dataset, output, unused)
+    _report(dataset, imported, output, unused, guessed=options.scheme is None)
+
+
+def _base(merge: Path | None, copy_images: bool) -> LandmarkDataset | None:
+    """The data set to add to."""
+    from monai_landmarks.data.dataset import load_dataset
+
+    if merge is None:
+        return None
+    if copy_images:
+        raise ConfigError("--copy-images: copy them when the first data set is made, not when one is added to it")
+    return load_dataset(merge)
+
+
+def _folder(images: Path | None, base: LandmarkDataset | None) -> Path:
+    """The folder of the images: what all images of the data set to add to have in common, unless it is named."""
+    from monai_landmarks.data.image_files import common_folder
+
+    if images is not None:
+        return images
+    if base is None:
+        raise ConfigError("--images: name the folder of the images")
+    return common_folder([base.root / case.image for case in base.cases])
+
+
+def _scheme(landmarks: str | None, scheme_name: str | None, base: LandmarkDataset | None) -> Scheme | None:
+    """The landmarks as far as they are known beforehand."""
+    from monai_landmarks.data.annotations import landmark_list
+
+    if landmarks is not None:
+        return landmark_list(landmarks, scheme_name)
+    return base.scheme if base else None
 
 
 def _mapping(text: str | None) -> dict[str, str]:
@@ -110,19 +165,28 @@ def _copied(dataset: LandmarkDataset, folder: Path) -> LandmarkDataset:
     return dataset.model_copy(update={"cases": cases, "root": folder})
 
 
-def _write_patient_map(table: Path, ignored: tuple[str, ...], target: Path) -> None:
+def _write_patient_map(
+    sources: Sequence[Path], imported: Sequence[Imported], ignored: Sequence[str], target: Path
+) -> None:
     from monai_landmarks.data.pseudonyms import write_pseudonyms
     from monai_landmarks.data.table_file import read_table
 
-    write_pseudonyms(read_table(table, ignore=ignored), target)
+    if len(sources) > 1 or imported[0].format != "csv":
+        raise ConfigError("--patient-map: only a single table names patients")
+    write_pseudonyms(read_table(sources[0], ignore=tuple(ignored)), target)
 
 
-def _report(dataset: LandmarkDataset, output: Path, unused: list[str]) -> None:
+def _report(
+    dataset: LandmarkDataset, imported: Sequence[Imported], output: Path, unused: list[str], *, guessed: bool
+) -> None:
+    for note in (note for part in imported for note in part.notes):
+        typer.echo(f"note: {note}")
     readers = ", ".join(dataset.readers) or "none"
     typer.echo(f"{output}: {len(dataset.cases)} cases, {len(dataset.names)} landmarks, readers: {readers}")
     typer.echo(f"splits: {splits_line(dataset)}")
-    paired = sum(landmark.pair is not None for landmark in dataset.scheme.landmarks) // 2
-    typer.echo(f"left/right pairs: {paired}, guessed from the names; edit the file if that is wrong")
+    if guessed:
+        paired = sum(landmark.pair is not None for landmark in dataset.scheme.landmarks) // 2
+        typer.echo(f"left/right pairs: {paired}, guessed from the names; edit the file if that is wrong")
     if unused:
         typer.echo(
             f"{len(unused)} image(s) of the folder are not used: {', '.join(unused[:5])}{', ...' * (len(unused) > 5)}"

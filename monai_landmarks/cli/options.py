@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,13 @@ from monai_landmarks.errors import ConfigError
 
 if TYPE_CHECKING:
     from monai_landmarks.data.dataset import LandmarkDataset
+
+
+class Origin(StrEnum):
+    """Where a file's (0, 0) lies."""
+
+    CENTRE = "centre"
+    CORNER = "corner"
 
 
 def numbers(text: str, option: str) -> tuple[float, float]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 # What may lie beside the images under the same name.
@@ -52,3 +54,8 @@ class ImageFolder:
     def _hint(self, name: str) -> str:
         alike = [stem for stem in self._levels[3] if name.isdigit() and stem.isdigit() and int(stem) == int(name)]
         return f" (there is {alike[0]!r}: did a spreadsheet drop the zeros in front?)" if alike else ""
+
+
+def common_folder(files: Sequence[Path]) -> Path:
+    """The deepest folder that all files lie in, absolute; links are not followed."""
+    return Path(os.path.commonpath([Path(os.path.normpath(Path.cwd() / file)).parent for file in files]))

@@ -15,6 +15,8 @@ from monai_landmarks.data.table_file import Row, Table
 
 SIDES = {"l": "L", "left": "L", "r": "R", "right": "R", "both": "both", "b": "both"}
 ABSENT = "absent"
+# Who placed the points where nobody says.
+READER = "reader"
 
 
 @dataclass
@@ -94,8 +96,8 @@ class _Draft:
 class CaseBuilder:
     """Gathers rows into cases and notes every fault with its line."""
 
-    def __init__(self, table: Table, folder: ImageFolder, rows: RowReader) -> None:
-        self.table, self.folder, self.rows = table, folder, rows
+    def __init__(self, table: Table, folder: ImageFolder, rows: RowReader, reader: str | None = None) -> None:
+        self.table, self.folder, self.rows, self.reader = table, folder, rows, reader or READER
         self.faults = list(table.faults)
         self.drafts: dict[tuple[str, int], _Draft] = {}
         self.patients = pseudonyms(table)
@@ -168,7 +170,7 @@ class CaseBuilder:
             self.faults.append(f"line {line}: {name}{shown} {where}; make them equal{remedy}")
 
     def _take_points(self, draft: _Draft, row: Row) -> None:
-        reader = self.table.cell(row, "reader") or "reader"
+        reader = self.table.cell(row, "reader") or self.reader
         annotation = draft.annotations.setdefault(reader, Annotation(reader=reader))
         if self.table.is_long:
             landmark = self.table.cell(row, "landmark")
@@ -201,7 +203,7 @@ class CaseBuilder:
 
     def cases(self, spacing: tuple[float, float] | None) -> list[Case]:
         """The cases, in the order of the table; ids are file names, with the folder where names repeat."""
-        ids = _case_ids(list(self.drafts))
+        ids = case_ids(list(self.drafts))
         return [self._case(draft, ids[key], spacing) for key, draft in self.drafts.items()]
 
     def _case(self, draft: _Draft, case_id: str, spacing: tuple[float, float] | None) -> Case:
@@ -221,7 +223,7 @@ class CaseBuilder:
         )
 
 
-def _case_ids(keys: Sequence[tuple[str, int]]) -> dict[tuple[str, int], str]:
+def case_ids(keys: Sequence[tuple[str, int]]) -> dict[tuple[str, int], str]:
     """The shortest names that tell images apart: stem, file name, path; with the frame if one has several."""
     images = list(dict.fromkeys(image for image, _ in keys))
     for shorten in (

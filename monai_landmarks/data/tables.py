@@ -33,6 +33,7 @@ def import_table(
     origin: Origin = "centre",
     ignore: Sequence[str] = (),
     leave_out: Sequence[str] = (),
+    reader: str | None = None,
 ) -> LandmarkDataset:
     """A data set from a CSV table and a folder of images. Its root is that folder (see `relocated`).
 
@@ -52,16 +53,19 @@ def import_table(
         origin: where (0, 0) lies: at the first pixel's "centre" or at its upper left "corner".
         ignore: columns to leave out.
         leave_out: ids of cases (file names without extension) not to import, such as known duplicates.
+        reader: who placed the points, where the table does not say.
 
     Raises:
         DatasetError: with every fault of the table, each with its line.
-        ConfigError: a split name leads to no split of ours, or the spacing is not positive.
+        ConfigError: a split name leads to no split of ours, the spacing is not positive, or a reader is given twice.
     """
     table = read_table(Path(csv_path), ignore=tuple(ignore))
     folder = ImageFolder(_existing(Path(images), table), extension)
-    spacing = None if spacing_mm is None else _spacing_pair(spacing_mm)
+    spacing = None if spacing_mm is None else spacing_pair(spacing_mm)
     rows = RowReader(table, _split_table(split_names or {}), OFFSETS[origin])
-    builder = CaseBuilder(table, folder, rows)
+    if reader and "reader" in table.headings:
+        raise ConfigError(f"{csv_path} names its readers (column {table.headings['reader']}); leave --reader out")
+    builder = CaseBuilder(table, folder, rows, reader)
     for row in table.rows:
         builder.add(row)
     cases = builder.cases(spacing)
@@ -69,7 +73,7 @@ def import_table(
     builder.faults += [f"there is no case {name!r} to leave out" for name in missing]
     if builder.faults:
         raise DatasetError(csv_path, builder.faults)
-    scheme = _scheme(scheme_name or Path(csv_path).stem, builder.landmarks)
+    scheme = scheme_of(scheme_name or Path(csv_path).stem, builder.landmarks)
     kept = [
         case.model_copy(update={"size": image_size(folder.folder / case.image, case.frame)})
         for case in cases
@@ -90,7 +94,12 @@ def _existing(images: Path, table: Table) -> Path:
     return images
 
 
-def _spacing_pair(value: float | tuple[float, float]) -> tuple[float, float]:
+def spacing_pair(value: float | tuple[float, float]) -> tuple[float, float]:
+    """One number or (row, column) as (row, column).
+
+    Raises:
+        ConfigError: not positive.
+    """
     pair = (float(value), float(value)) if isinstance(value, int | float) else (float(value[0]), float(value[1]))
     if not all(math.isfinite(mm) and mm > 0 for mm in pair):
         raise ConfigError(f"the spacing {value} must be positive, in mm per pixel")
@@ -105,8 +114,8 @@ def _split_table(given: Mapping[str, str]) -> dict[str, str]:
     return usual | {theirs.lower(): ours for theirs, ours in given.items()}
 
 
-def _scheme(name: str, landmarks: Sequence[str]) -> Scheme:
-    """Landmarks in the table's order; pairs guessed from the endings _left/_right and _l/_r, in any case."""
+def scheme_of(name: str, landmarks: Sequence[str]) -> Scheme:
+    """Landmarks in the given order; pairs guessed from the endings _left/_right and _l/_r, in any case."""
     by_lower = {landmark.lower(): landmark for landmark in landmarks}
     if len(by_lower) < len(landmarks):  # names that differ by case alone: guess nothing
         by_lower = {}
