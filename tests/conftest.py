@@ -1,5 +1,8 @@
 """A tiny data set that trains in seconds: bright blobs on noise, PNG files with a known spacing."""
 
+import subprocess
+from shutil import which
+
 import numpy as np
 import pytest
 import torch
@@ -65,3 +68,16 @@ def blobs(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def _one_seed():
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def dicom_errors():
+    """A function: the lines in which dciodvfy calls something in a DICOM file an error, each once."""
+    if which("dciodvfy") is None:
+        pytest.skip("dciodvfy (Debian: dicom3tools) is not here")
+
+    def errors(path):
+        done = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, errors="replace", check=False)
+        return {line.strip() for line in (done.stdout + done.stderr).splitlines() if "Error" in line}
+
+    return errors

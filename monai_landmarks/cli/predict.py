@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from monai_landmarks.engines.backend import Backend
 from monai_landmarks.errors import ConfigError
+from monai_landmarks.export.kinds import DicomResult
 
 
 def register(app: typer.Typer) -> None:
@@ -16,9 +18,9 @@ def register(app: typer.Typer) -> None:
 
 
 def predict(
-    bundle: Annotated[Path, typer.Argument(help="Folder of a trained bundle.")],
+    bundle: Annotated[Path, typer.Argument(help="Folder of a trained bundle, or a packed bundle (.zip).")],
     inputs: Annotated[list[Path], typer.Argument(help="Radiographs, or folders of them (a PACS export as it is).")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where predictions.csv, .json and overlays go.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where tables, overlays and DICOM results go.")],
     models: Annotated[Path | None, typer.Option(help="Folder of the trained model; BUNDLE/models without it.")] = None,
     spacing: Annotated[
         str | None, typer.Option(help="mm per pixel for images that lack it: 0.15, or rows,columns 0.15,0.16.")
@@ -29,33 +31,50 @@ def predict(
     out_of_scope: Annotated[
         bool, typer.Option("--out-of-scope", help="Accept images of another modality, body part or view.")
     ] = False,
+    dicom: Annotated[
+        list[DicomResult] | None,
+        typer.Option(
+            help="Write DICOM results, for DICOM images: sr (structured report), gsps (presentation state), sc "
+            "(secondary capture). Give it once for each."
+        ),
+    ] = None,
     overlays: Annotated[bool, typer.Option(help="Draw each image with its points.")] = True,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ...; the GPU where there is one.")] = None,
+    key: Annotated[Path | None, typer.Option(help="Public key (PEM) a packed bundle must be signed with.")] = None,
+    backend: Annotated[
+        Backend, typer.Option(help="What runs the network; onnxruntime (CPU) needs `convert --to onnx` first.")
+    ] = Backend.TORCH,
 ) -> None:
-    """Find the landmarks in radiographs: points in pixels and millimetres, confidence, presence, overlays.
+    """Find the landmarks in radiographs: points, measurements, confidence, presence, overlays, DICOM results.
 
     Files that cannot be used are listed with the reason and never stop the rest; the exit status is 1 when one that
     looked like a radiograph failed.
     """
     from monai_landmarks.engines.predict import predict_inputs
+    from monai_landmarks.sharing.archive import opened_bundle
 
-    if not (bundle / "configs" / "inference.yaml").is_file():
+    if bundle.is_dir() and not (bundle / "configs" / "inference.yaml").is_file():
         raise ConfigError(f"{bundle} is no bundle with an inference: it has no configs/inference.yaml")
-    outcome = predict_inputs(
-        bundle,
-        inputs,
-        output,
-        models=models,
-        spacing_mm=parse_spacing(spacing),
-        magnification=magnification,
-        out_of_scope=out_of_scope,
-        overlays=overlays,
-        device=device,
-    )
+    with opened_bundle(bundle, key) as folder:
+        outcome = predict_inputs(
+            folder,
+            inputs,
+            output,
+            models=models,
+            spacing_mm=parse_spacing(spacing),
+            magnification=magnification,
+            out_of_scope=out_of_scope,
+            overlays=overlays,
+            device=device,
+            dicom=dicom or [],
+            backend=backend,
+        )
     for path, reason in outcome.skipped:
         typer.echo(f"skipped {path}: {reason}")
     for path, reason in outcome.failed:
         typer.echo(f"failed  {path}: {reason}", err=True)
+    for name, note in outcome.notes:
+        typer.echo(f"note    {name}: {note}")
     typer.echo(f"{outcome.predicted} predicted, {len(outcome.failed)} failed, {len(outcome.skipped)} skipped")
     typer.echo(f"{output / 'predictions.csv'}")
     if outcome.failed or not outcome.predicted:

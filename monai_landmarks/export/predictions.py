@@ -1,4 +1,4 @@
-"""predictions.csv, predictions.json and overlays: points in pixels of the original image and in millimetres."""
+"""predictions.csv, measurements.csv and predictions.json: points in pixels of the original image and in millimetres."""
 
 from __future__ import annotations
 
@@ -6,15 +6,34 @@ import csv
 import json
 import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from monai_landmarks.measure.values import Measured
 
 FORMAT = "monai_landmarks.predictions"
 VERSION = 1
 PRESENT_FROM = 0.5
 FIELDS = ("image", "landmark", "x", "y", "x_mm", "y_mm", "spacing_plane", "confidence", "presence", "present")
+MEASUREMENT_FIELDS = (
+    "image",
+    "measurement",
+    "label",
+    "kind",
+    "value",
+    "unit",
+    "uncertainty",
+    "normal_low",
+    "normal_high",
+    "spacing_plane",
+    "reason",
+    "landmarks",
+)
 
 
 @dataclass(frozen=True)
@@ -43,6 +62,9 @@ class PredictedImage:
         spacing: mm per pixel along rows and columns, None if unknown.
         plane: which plane the spacing holds in.
         points: every landmark of the scheme, in its order.
+        file: where the image lies; stays out of the tables.
+        frame: which of its frames, from 1.
+        measurements: what was computed from the points.
     """
 
     name: str
@@ -50,6 +72,28 @@ class PredictedImage:
     spacing: tuple[float, float] | None
     plane: str
     points: tuple[PredictedPoint, ...]
+    file: Path
+    frame: int = 1
+    measurements: tuple[Measured, ...] = ()
+
+    def holds(self, point: PredictedPoint) -> bool:
+        """Whether a point lies on the image; pixel centres are at integers, so its edges are at -0.5 and size - 0.5."""
+        inside = [-0.5 <= value <= side - 0.5 for value, side in zip((point.row, point.column), self.size)]
+        return all(inside)
+
+    @property
+    def shown(self) -> list[PredictedPoint]:
+        """The points that are believed present and lie on the image."""
+        return [point for point in self.points if point.present and self.holds(point)]
+
+    @property
+    def outside(self) -> list[PredictedPoint]:
+        """The points that are believed present and do not lie on the image."""
+        return [point for point in self.points if point.present and not self.holds(point)]
+
+    def coordinates(self) -> np.ndarray:
+        """(K, 2) as (row, column), NaN for a point that is not believed present."""
+        return np.array([[p.row, p.column] if p.present else [np.nan, np.nan] for p in self.points])
 
     def millimetres(self, point: PredictedPoint) -> tuple[float, float] | None:
         """(x, y) from the centre of the first pixel, None where the spacing is unknown."""
@@ -78,6 +122,28 @@ class PredictedImage:
             )
         return rows
 
+    def measurement_rows(self) -> list[dict[str, Any]]:
+        """CSV rows, one a measurement; what is unknown is empty."""
+        rows = []
+        for measured in self.measurements:
+            low, high = measured.normal or (None, None)
+            values = {
+                "image": self.name,
+                "measurement": measured.name,
+                "label": measured.label,
+                "kind": measured.kind,
+                "value": _rounded(measured.value),
+                "unit": measured.unit,
+                "uncertainty": _rounded(measured.uncertainty),
+                "normal_low": low,
+                "normal_high": high,
+                "spacing_plane": measured.plane,
+                "reason": measured.reason,
+                "landmarks": " ".join(measured.landmarks),
+            }
+            rows.append({field: "" if value is None else value for field, value in values.items()})
+        return rows
+
     def document(self) -> dict[str, Any]:
         """JSON form."""
         points = {}
@@ -91,12 +157,18 @@ class PredictedImage:
                 "present": point.present,
             }
         spacing = list(self.spacing) if self.spacing else None
+        measurements = [
+            asdict(measured) | {"value": _rounded(measured.value), "uncertainty": _rounded(measured.uncertainty)}
+            for measured in self.measurements
+        ]
         return {
             "image": self.name,
             "size": list(self.size),
+            "frame": self.frame,
             "spacing_mm": spacing,
             "spacing_plane": self.plane,
             "points": points,
+            "measurements": measurements,
         }
 
 
@@ -106,13 +178,24 @@ def write_predictions(
     skipped: Sequence[tuple[str, str]],
     failed: Sequence[tuple[str, str]],
     model: dict[str, Any],
+    notes: Sequence[tuple[str, str]] = (),
 ) -> None:
-    """Write predictions.csv and predictions.json; nothing that could identify a patient beyond the file's name."""
+    """Write predictions.csv, measurements.csv and predictions.json.
+
+    Nothing that could identify a patient beyond the file's name goes into them.
+
+    Args:
+        directory: where to.
+        images: what was found.
+        skipped: files that are no radiographs, with the reason.
+        failed: radiographs that could not be used, with the reason.
+        model: what made the points.
+        notes: what else there is to know of an image, by its name.
+    """
     directory.mkdir(parents=True, exist_ok=True)
-    with (directory / "predictions.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, FIELDS)
-        writer.writeheader()
-        writer.writerows(row for image in images for row in image.rows())
+    _write_table(directory / "predictions.csv", FIELDS, [row for image in images for row in image.rows()])
+    measured = [row for image in images for row in image.measurement_rows()]
+    _write_table(directory / "measurements.csv", MEASUREMENT_FIELDS, measured)
     document = {
         "format": FORMAT,
         "version": VERSION,
@@ -121,6 +204,7 @@ def write_predictions(
         "images": [image.document() for image in images],
         "failed": [{"image": name, "reason": reason} for name, reason in failed],
         "skipped": [{"image": name, "reason": reason} for name, reason in skipped],
+        "notes": [{"image": name, "note": note} for name, note in notes],
     }
     text = json.dumps(document, indent=1, allow_nan=False) + "\n"
     (directory / "predictions.json").write_text(text, encoding="utf-8")
@@ -132,6 +216,17 @@ def known_spacing(values: Sequence[float]) -> tuple[float, float] | None:
     return (row, column) if math.isfinite(row) and math.isfinite(column) else None
 
 
-def overlay_name(image: str) -> str:
-    """A file name for an image's overlay."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", image).strip("._") + ".png"
+def file_stem(image: str) -> str:
+    """What the names of an image's files begin with."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", image).strip("._")
+
+
+def _write_table(path: Path, fields: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fields)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,43 +12,57 @@ from ignite.engine import Events
 from monai.engines.workflow import Workflow
 from monai.utils import CommonKeys
 
-from monai_landmarks.data.reader import read_radiograph
 from monai_landmarks.data.stream import RadiographStream
-from monai_landmarks.draw import overlay
+from monai_landmarks.export.dicom import ResultWriter
+from monai_landmarks.export.kinds import result_kinds
+from monai_landmarks.export.pictures import picture_of
 from monai_landmarks.export.predictions import (
     PredictedImage,
     PredictedPoint,
+    file_stem,
     known_spacing,
-    overlay_name,
     write_predictions,
 )
+from monai_landmarks.scheme import Scheme
 
 
 class PredictionWriter:
-    """Collects each image's points and writes predictions.csv, predictions.json and overlays.
+    """Collects each image's points and writes predictions.csv, measurements.csv, predictions.json and pictures.
 
     Args:
         directory: where they go.
         stream: the data set that is run over; what it skipped and what failed goes into the JSON file.
-        names: the landmarks, in channel order.
-        model: name, version and training data of the model, for the JSON file.
+        scheme: the landmarks, in channel order, and what is measured from them.
+        model: name, version and training data of the model, for the JSON file and the DICOM results.
         overlays: draw each image with its points into `directory`/overlays.
+        dicom: which DICOM results ("sr", "gsps", "sc") to write into `directory`/dicom.
+
+    Attributes:
+        images: what was found so far.
+        notes: name of an image, and what there is to know of its DICOM results.
+
+    Raises:
+        ConfigError: there is no such DICOM result, or the package that writes it is not installed.
     """
 
     def __init__(
         self,
         directory: str | Path,
         stream: RadiographStream,
-        names: Sequence[str],
+        scheme: Scheme,
         model: dict[str, Any],
         overlays: bool = True,
+        dicom: Sequence[str] = (),
     ) -> None:
         self.directory = Path(directory)
         self.stream = stream
-        self.names = tuple(names)
+        self.scheme = scheme
         self.model = model
         self.overlays = overlays
+        kinds = result_kinds(dicom)
+        self.results = ResultWriter(self.directory / "dicom", kinds, model, scheme.name) if kinds else None
         self.images: list[PredictedImage] = []
+        self.notes: list[tuple[str, str]] = []
         self.taken: list[str] = []
 
     def attach(self, engine: Workflow) -> None:
@@ -58,35 +73,48 @@ class PredictionWriter:
     def iteration_completed(self, engine: Workflow) -> None:
         """Take the points of a batch."""
         for item, output in zip(engine.state.batch, engine.state.output):
-            values = np.asarray(output[CommonKeys.PRED])
-            image = PredictedImage(
-                name=str(item["case_id"]),
-                size=(int(item["size"][0]), int(item["size"][1])),
-                spacing=known_spacing(item["spacing"]),
-                plane=str(item["spacing_plane"]),
-                points=tuple(PredictedPoint(name, *(float(v) for v in row)) for name, row in zip(self.names, values)),
-            )
+            image = self.measured(self.predicted(item, np.asarray(output[CommonKeys.PRED])))
             self.images.append(image)
+            stem = self.free_stem(image.name)
             if self.overlays:
-                self.draw(image, Path(item["file"]))
+                target = self.directory / "overlays" / f"{stem}.png"
+                target.parent.mkdir(parents=True, exist_ok=True)
+                picture_of(image).save(target)
+            if self.results:
+                self.notes += [(image.name, note) for note in self.results.write(image, stem)]
 
-    def draw(self, image: PredictedImage, file: Path) -> None:
-        """Overlay of the points that are believed present."""
-        points = np.array([[p.row, p.column] if p.present else [np.nan, np.nan] for p in image.points])
-        picture = overlay(read_radiograph(file).pixels, predicted=points, names=self.names)
-        target = self.directory / "overlays" / self.free_name(image.name)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        picture.save(target)
+    def predicted(self, item: dict[str, Any], values: np.ndarray) -> PredictedImage:
+        """An item of the stream with its output (K, 4): row, column, confidence, presence."""
+        return PredictedImage(
+            name=str(item["case_id"]),
+            size=(int(item["size"][0]), int(item["size"][1])),
+            spacing=known_spacing(item["spacing"]),
+            plane=str(item["spacing_plane"]),
+            points=tuple(
+                PredictedPoint(name, *(float(v) for v in row)) for name, row in zip(self.scheme.names, values)
+            ),
+            file=Path(item["file"]),
+        )
 
-    def free_name(self, image: str) -> str:
-        """An overlay's file name that no other image has taken."""
-        name = overlay_name(image)
-        number = sum(taken == name for taken in self.taken)
-        self.taken.append(name)
-        return name if number == 0 else f"{name.removesuffix('.png')}-{number + 1}.png"
+    def measured(self, image: PredictedImage) -> PredictedImage:
+        """The image with what the scheme measures."""
+        if not self.scheme.measurements:
+            return image
+        from monai_landmarks.measure import measure_points
+
+        measurements = measure_points(self.scheme, image.coordinates(), spacing=image.spacing, plane=image.plane)
+        return replace(image, measurements=tuple(measurements))
+
+    def free_stem(self, image: str) -> str:
+        """What the names of this image's files begin with, and no other image's."""
+        stem = file_stem(image)
+        number = sum(taken == stem for taken in self.taken)
+        self.taken.append(stem)
+        return stem if number == 0 else f"{stem}-{number + 1}"
 
     def completed(self, engine: Workflow) -> None:
-        """Write the tables."""
+        """Write the tables; leave the notes where whoever runs the engine finds them."""
+        engine.state.notes = self.notes
         skipped = [(self.stream.name_of(path), reason) for path, reason in self.stream.skipped]
         failed = [(self.stream.name_of(path), reason) for path, reason in self.stream.failed]
-        write_predictions(self.directory, self.images, skipped, failed, self.model)
+        write_predictions(self.directory, self.images, skipped, failed, self.model, self.notes)

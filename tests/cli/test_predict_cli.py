@@ -1,9 +1,12 @@
 import csv
 import json
+import math
 import shutil
 from pathlib import Path
 
+import highdicom as hd
 import pytest
+from pydicom.sr.codedict import codes
 from typer.testing import CliRunner
 
 from monai_landmarks.cli.main import build_app
@@ -12,10 +15,18 @@ from monai_landmarks.data.dataset import load_dataset
 from monai_landmarks.data.stream import ScopeError, check_scope
 from monai_landmarks.engines.workflow import run_bundle
 from monai_landmarks.errors import ConfigError
-from monai_landmarks.export.predictions import overlay_name
+from monai_landmarks.export import predictions
+from monai_landmarks.export.predictions import file_stem
 from monai_landmarks.sharing.bundles import copy_bundle
 
 DICOM = Path(__file__).parents[2].parent / "shared" / "data" / "dicom"
+needs_samples = pytest.mark.skipif(
+    not DICOM.is_dir(), reason="the public DICOM samples (../shared/data/dicom) are not here"
+)
+MEASUREMENTS = [
+    {"kind": "distance", "name": "width", "between": ["bright_left", "bright_right"], "normal": [10, 20]},
+    {"kind": "vertex_angle", "name": "corner", "points": ["bright_left", "middle", "bright_right"]},
+]
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +42,19 @@ def bundle(tmp_path_factory, blobs):
         decoder_channels=[16, 16, 8, 8, 8],
         progress=False,
     )
+    return folder
+
+
+@pytest.fixture
+def measuring(bundle, tmp_path, monkeypatch):
+    """The bundle with measurements in its scheme; a network of one epoch believes in nothing, here it must."""
+    monkeypatch.setattr(predictions, "PRESENT_FROM", 0.0)
+    folder = tmp_path / "measuring"
+    shutil.copytree(bundle, folder)
+    path = folder / "models" / "metadata.json"
+    metadata = json.loads(path.read_text())
+    metadata["monai_landmarks"]["scheme"]["measurements"] = MEASUREMENTS
+    path.write_text(json.dumps(metadata))
     return folder
 
 
@@ -101,11 +125,11 @@ def test_wrong_spacing_texts(text):
         parse_spacing(text)
 
 
-def test_overlay_names_are_file_names():
-    assert overlay_name("a b/../c:1") == "a_b_.._c_1.png"
+def test_file_names_are_made_of_image_names():
+    assert file_stem("a b/../c:1") == "a_b_.._c_1"
 
 
-@pytest.mark.skipif(not DICOM.is_dir(), reason="the public DICOM samples (../shared/data/dicom) are not here")
+@needs_samples
 def test_lossless_syntaxes_of_one_image_give_equal_predictions(bundle, tmp_path):
     names = ("j2kLossless", "jpegLSlossless", "jpegLosslessSV1", "rle")
     files = [DICOM / f"hip_RG2_{name}.dcm" for name in names]
@@ -121,7 +145,7 @@ def test_lossless_syntaxes_of_one_image_give_equal_predictions(bundle, tmp_path)
     assert all(table == tables[0] for table in tables)
 
 
-@pytest.mark.skipif(not DICOM.is_dir(), reason="the public DICOM samples (../shared/data/dicom) are not here")
+@needs_samples
 def test_images_out_of_scope_are_refused_unless_asked(bundle, tmp_path):
     other = tmp_path / "bundle"
     shutil.copytree(bundle, other)
@@ -144,3 +168,131 @@ def test_the_trained_model_may_lie_elsewhere(bundle, blobs, tmp_path):
     assert outcome.exit_code == 0, outcome.output
     predict(bundle, images, "--output", tmp_path / "usual")
     assert read(tmp_path / "elsewhere")[0] == read(tmp_path / "usual")[0]
+
+
+def measured(folder):
+    """Rows of measurements.csv by image and measurement."""
+    with (folder / "measurements.csv").open(newline="") as file:
+        return {(row["image"], row["measurement"]): row for row in csv.DictReader(file)}
+
+
+def distance(rows, image, spacing):
+    """Of the points bright_left and bright_right in predictions.csv."""
+    (a, b) = [row for row in rows if row["image"] == image and row["landmark"].startswith("bright")]
+    return math.hypot(*((float(a[k]) - float(b[k])) * s for k, s in zip("yx", spacing)))
+
+
+def test_measurements_are_those_of_the_points(measuring, blobs, tmp_path):
+    result = predict(measuring, blobs.parent / "images" / "00.png", "-o", tmp_path / "out", "--spacing", "0.5,0.25")
+    assert result.exit_code == 0, result.output
+    rows, document = read(tmp_path / "out")
+    table = measured(tmp_path / "out")
+    width = table["00.png", "width"]
+    assert float(width["value"]) == pytest.approx(distance(rows, "00.png", (0.5, 0.25)), abs=2e-3)
+    assert (width["unit"], width["spacing_plane"]) == ("mm", "user")
+    assert (width["normal_low"], width["normal_high"], width["landmarks"]) == (
+        "10.0",
+        "20.0",
+        "bright_left bright_right",
+    )
+    assert table["00.png", "corner"]["unit"] == "deg"
+    assert [entry["name"] for entry in document["images"][0]["measurements"]] == ["width", "corner"]
+    assert document["images"][0]["measurements"][0]["value"] == float(width["value"])
+
+
+def test_lengths_without_spacing_are_in_pixels(measuring, blobs, tmp_path):
+    predict(measuring, blobs.parent / "images" / "00.png", "-o", tmp_path / "out", "--no-overlays")
+    width = measured(tmp_path / "out")["00.png", "width"]
+    assert (width["unit"], width["normal_low"]) == ("px", "")
+    assert float(width["value"]) == pytest.approx(distance(read(tmp_path / "out")[0], "00.png", (1, 1)), abs=2e-3)
+
+
+def test_what_cannot_be_measured_has_its_reason(measuring, blobs, tmp_path, monkeypatch):
+    monkeypatch.setattr(predictions, "PRESENT_FROM", 2.0)
+    predict(measuring, blobs.parent / "images" / "00.png", "-o", tmp_path / "out", "--no-overlays")
+    width = measured(tmp_path / "out")["00.png", "width"]
+    assert (width["value"], width["reason"]) == ("", "bright_left, bright_right are absent")
+
+
+def test_a_scheme_without_measurements_gives_an_empty_table(bundle, blobs, tmp_path):
+    predict(bundle, blobs.parent / "images" / "00.png", "-o", tmp_path / "out", "--no-overlays")
+    assert measured(tmp_path / "out") == {}
+
+
+def test_an_image_that_is_no_dicom_has_no_dicom_result_and_is_no_failure(bundle, blobs, tmp_path):
+    image = blobs.parent / "images" / "00.png"
+    result = predict(bundle, image, "-o", tmp_path / "out", "--no-overlays", "--dicom", "sr", "--dicom", "gsps")
+    assert result.exit_code == 0, result.output
+    assert "note    00.png: not a DICOM file: no DICOM results" in result.output
+    assert not (tmp_path / "out" / "dicom").exists()
+    assert read(tmp_path / "out")[1]["notes"] == [{"image": "00.png", "note": "not a DICOM file: no DICOM results"}]
+
+
+def test_a_result_that_does_not_exist(bundle, tmp_path):
+    result = predict(bundle, tmp_path, "-o", tmp_path / "out", "--dicom", "pdf")
+    assert result.exit_code == 2
+    assert "pdf" in result.output
+
+
+@needs_samples
+def test_magnification_shortens_what_is_measured(measuring, tmp_path):
+    file = DICOM / "vet_DX_MONO1_8bit_INVERSE_anisotropicSpacing.dcm"
+    widths = []
+    for name, options in (("a", []), ("b", ["--magnification", "1.25"])):
+        arguments = ["-o", tmp_path / name, "--no-overlays", "--out-of-scope", "--dicom", "sr", *options]
+        assert predict(measuring, file, *arguments).exit_code == 0
+        row = measured(tmp_path / name)[file.name, "width"]
+        widths.append(float(row["value"]))
+        report = hd.sr.srread(tmp_path / name / "dicom" / f"{file.name}.sr.dcm")
+        assert spacing_of(report) == pytest.approx([v / (1.25 if options else 1) for v in (1.2, 1.201199999999)])
+    assert widths[0] == pytest.approx(1.25 * widths[1], abs=1e-3)
+
+
+def report_values(report):
+    """Name, value and unit of what a report measures over the whole image."""
+    (group,) = report.content.get_image_measurement_groups()
+    return {m.name.value: (m.value, m.unit.value) for m in group.get_measurements()}
+
+
+def spacing_of(report):
+    values = report_values(report)
+    keys = (codes.DCM.VerticalPixelSpacing.value, codes.DCM.HorizontalPixelSpacing.value)
+    assert all(values[key][1] == "mm" for key in keys if key in values)
+    return [values[key][0] for key in keys if key in values]
+
+
+@pytest.mark.slow
+@needs_samples
+def test_dicom_results_of_real_files(measuring, tmp_path, dicom_errors):
+    out = tmp_path / "out"
+    kinds = ("sr", "gsps", "sc")
+    options = [option for kind in kinds for option in ("--dicom", kind)]
+    result = predict(measuring, DICOM, "--out-of-scope", "-o", out, "--no-overlays", *options)
+    rows, document = read(out)
+    assert f"{len(document['images'])} predicted, 0 failed" in result.output, result.output
+    assert len(document["images"]) == 12
+    for image in document["images"]:
+        name = image["image"]
+        allowed = dicom_errors(DICOM / name)
+        for kind in kinds:
+            assert dicom_errors(out / "dicom" / f"{name}.{kind}.dcm") <= allowed, (name, kind)
+        report = hd.sr.srread(out / "dicom" / f"{name}.sr.dcm")
+        points = {
+            group.tracking_identifier: group.roi.value[0]
+            for group in report.content.get_planar_roi_measurement_groups()
+        }
+        expected = {row["landmark"]: row for row in rows if row["image"] == name}
+        assert points.keys() == expected.keys() == {"bright_left", "bright_right", "middle"}
+        for landmark, (column, row) in points.items():
+            assert column - 0.5 == pytest.approx(float(expected[landmark]["x"]), abs=1e-3)
+            assert row - 0.5 == pytest.approx(float(expected[landmark]["y"]), abs=1e-3)
+        value, unit = report_values(report)["measurement.width"]
+        assert spacing_of(report) == pytest.approx(image["spacing_mm"] or [])
+        assert unit == ("mm" if image["spacing_mm"] else "{pixels}")
+        assert value == pytest.approx(distance(rows, name, image["spacing_mm"] or (1, 1)), abs=3e-3)
+        if not image["spacing_mm"]:
+            assert not any(unit == "mm" for _, unit in report_values(report).values())
+    spacings = {image["image"]: image["spacing_mm"] for image in document["images"]}
+    assert spacings["vet_DX_MONO1_8bit_INVERSE_anisotropicSpacing.dcm"] == [1.2, 1.201199999999]
+    without = [name for name, spacing in spacings.items() if spacing is None]
+    assert sorted(name.split("_")[0] for name in without) == ["chest", "leg", "leg"]
