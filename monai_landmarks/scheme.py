@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from monai_landmarks.element_order import element_faults
+from monai_landmarks.measurements import AnyElement
 
 
 class Landmark(BaseModel):
@@ -32,7 +34,7 @@ class Scheme(BaseModel):
     name: str = Field(min_length=1)
     landmarks: tuple[Landmark, ...] = Field(min_length=1)
     groups: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-    measurements: tuple[dict[str, Any], ...] = ()
+    measurements: tuple[AnyElement, ...] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Scheme:
@@ -53,6 +55,7 @@ class Scheme(BaseModel):
             faults += [
                 f"group {group!r} lists {m!r} twice" for m in sorted({m for m in members if members.count(m) > 1})
             ]
+        faults += element_faults(self.measurements, list(pairs))
         if faults:
             raise ValueError("; ".join(faults))
         return self

@@ -1,4 +1,4 @@
-"""What an evaluation leaves behind: metrics.json, cases.csv, evaluation.json and a table in the terminal."""
+"""What an evaluation leaves behind: metrics.json, cases.csv, measurements.csv, evaluation.json, terminal tables."""
 
 from __future__ import annotations
 
@@ -17,9 +17,13 @@ from monai_landmarks.data.dataset import LandmarkDataset
 from monai_landmarks.metrics import (
     LandmarkErrors,
     Results,
+    measurement_errors,
+    measurement_table,
     results_from_arrays,
     rich_table,
     summarise,
+    summarise_measurements,
+    write_measurements,
     write_metrics,
 )
 
@@ -30,7 +34,8 @@ class EvaluationWriter:
     """Writes the files of an evaluated split when the evaluator completes.
 
     Args:
-        directory: where metrics.json, cases.csv and evaluation.json go; the last says which data set it was.
+        directory: where metrics.json, cases.csv and evaluation.json go; the last says which data set it was. A scheme
+            with measurements adds them to metrics.json and leaves measurements.csv.
         metric: the metric attached to the evaluator; it has collected every point.
         dataset: gives names, groups and cases.
         split: which of its splits was evaluated, in the order of `dataset.select(split)`.
@@ -73,13 +78,23 @@ class EvaluationWriter:
             return
         results = self.results()
         self.summary = summarise(results, self.split, thresholds_mm=self.thresholds_mm)
+        self.add_measurements(results)
         write_metrics(self.summary, self.directory / "metrics.json")
         results.write_csv(self.directory / "cases.csv")
         record = {"dataset": self.dataset.scheme.name, "digest": self.dataset.digest(), "split": self.split}
         (self.directory / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
         console = Console()
         console.print(rich_table({self.title: self.summary}, title=f"{self.split}: {len(results.case_ids)} images"))
+        if measured := self.summary.get("measurements"):
+            console.print(measurement_table(measured))
         console.print(f"{self.directory / 'metrics.json'}, {self.directory / 'cases.csv'}", soft_wrap=True)
+
+    def add_measurements(self, results: Results) -> None:
+        """What the scheme measures, into the summary and a file; nothing where it measures nothing."""
+        errors = measurement_errors(results, self.dataset.scheme)
+        if errors.measurements:
+            self.summary["measurements"] = summarise_measurements(errors, self.summary["spacing_plane"])
+            write_measurements(errors, results, self.directory / "measurements.csv")
 
     def gather_planes(self) -> None:
         """Share what each rank has seen."""
@@ -95,7 +110,7 @@ class EvaluationWriter:
         return results_from_arrays(self.metric.arrays(), self.dataset, cases, planes)
 
     def flat_metrics(self) -> dict[str, float]:
-        """Pooled and per-landmark numbers for tracking, such as `mm.mre` and `landmarks.sella.mm.mre`."""
+        """Numbers for tracking, such as `mm.mre`, `landmarks.sella.mm.mre` and `measurements.SNA.bias`."""
         flat: dict[str, float] = {}
         for unit in ("mm", "px", "network_px"):
             flat.update(_numbers(self.summary.get(unit) or {}, unit))
@@ -103,6 +118,8 @@ class EvaluationWriter:
             for unit in ("mm", "px"):
                 values = entry.get(unit) or {}
                 flat.update(_numbers({key: values.get(key) for key in ("mre", "median")}, f"landmarks.{name}.{unit}"))
+        for name, entry in self.summary.get("measurements", {}).items():
+            flat.update(_numbers({key: entry[key] for key in ("bias", "sd", "mae")}, f"measurements.{name}"))
         return flat
 
 

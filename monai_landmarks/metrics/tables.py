@@ -64,3 +64,23 @@ def _cells(block: Mapping[str, Any], thresholds: Sequence[str]) -> list[str]:
     interval = interval_text(block["ci95"]["mre"])
     distances = [number(block["mre"]), interval, number(block["median"]), number(block["rmse"])]
     return distances + [percent(block["sdr"].get(threshold)).removesuffix(" %") for threshold in thresholds]
+
+
+def measurement_table(block: Mapping[str, Mapping[str, Any]]) -> Table:
+    """One row a measurement: how predicted values differ from those of the annotated points.
+
+    Args:
+        block: `measurements` of metrics.json.
+    """
+    caption = "predicted less annotated; limits: bias -+ 1.96 SD"
+    table = Table(title="measurements", caption=caption, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.title_justify = table.caption_justify = "left"
+    table.add_column("measurement", overflow="fold")
+    for heading in ("unit", "n", "bias", "SD", "limits", "MAE"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for entry in block.values():
+        digits = 3 if entry["kind"] == "ratio" else 2
+        bias, spread, mean = (number(entry[key], digits) for key in ("bias", "sd", "mae"))
+        limits = " to ".join(number(limit, digits) for limit in entry["limits"])
+        table.add_row(escape(entry["label"]), entry["unit"], str(entry["n"]), bias, spread, limits, mean)
+    return table

@@ -17,6 +17,7 @@ from monai_landmarks.report.boxes import axis_limit, axis_svg, box_svg
 from monai_landmarks.report.cases import case_figures
 from monai_landmarks.report.figures import COLOURS, cumulative_curve, training_curves
 from monai_landmarks.report.furthest import furthest_points
+from monai_landmarks.report.measurements import measurement_section
 from monai_landmarks.report.plane_section import plane_section
 from monai_landmarks.report.schedule import schedule_section
 from monai_landmarks.report.sites import SiteTable, other_images, shared_images, site_table, split_by_site
@@ -86,6 +87,7 @@ def write_report(
         "training": training_curves(history) if history else None,
         "schedule": schedule_section(history, results, shown) if history else None,
         "error_plane": plane_section(results, shown, metrics, unit),
+        "measured": measurement_section(results, dataset.scheme, metrics["spacing_plane"]),
         "sites": _sites(rows, dataset, unit),
         "cases": case_figures(results, shown, errors[THIS_MODEL], max(limits, default=0.0), unit) if shown else None,
         "furthest": furthest_points(results, shown, errors[THIS_MODEL], unit) if shown else [],

@@ -151,7 +151,8 @@ def _check_same(target: Path, preset: Preset, site: str, seed: int, splits: list
     """Accept a data set file that is exactly the one asked for."""
     found, origin = load_dataset(target), _origin(preset.name, site, seed)
     same = (
-        found.scheme == preset.scheme
+        # What is measured may have been added since or changed by the user; it makes no image another.
+        found.scheme.model_copy(update={"measurements": ()}) == preset.scheme.model_copy(update={"measurements": ()})
         and [case.split for case in found.cases] == splits
         # Data sets from before there were sites name none; they are home's.
         and all(origin.items() <= {"site": HOME, **case.attributes}.items() for case in found.cases)

@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from monai_landmarks.measure.library import HIP
 from monai_landmarks.simulate import pelvis
 from monai_landmarks.simulate.anatomy import Anatomy, PoseRanges, Range, draw_anatomy
 from monai_landmarks.simulate.c_arms import EXTERNAL_NARROW, HOME_NARROW
@@ -120,7 +121,7 @@ def hip_target(head: np.ndarray, side: str, lateral: Range, below: Range, rng: n
 PRESET = Preset(
     name="pelvis-fluoroscopy-trochanter",
     summary="C-arm images of one hip with both trochanters, 6 landmarks, DICOM RF",
-    scheme=build_scheme("pelvis-fluoroscopy-trochanter", RULES),
+    scheme=build_scheme("pelvis-fluoroscopy-trochanter", RULES, HIP),
     view=HIP_VIEW,
     sites={HOME: partial(render, site=HOME_SITE), EXTERNAL: partial(render, site=EXTERNAL_SITE)},
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from monai_landmarks.measure.library import IMPLANT, fitting
 from monai_landmarks.scheme import Landmark, Scheme
 
 # The implant is on one side of a patient: names carry no side, and a mirrored image keeps them.
@@ -31,5 +32,8 @@ def implant_scheme(name: str, landmarks: tuple[Landmark, ...]) -> Scheme:
     names = [landmark.name for landmark in landmarks]
     cup = tuple(name for name in names if name.startswith("cup"))
     return Scheme(
-        name=name, landmarks=landmarks, groups={"cup": cup, "femur": tuple(name for name in names if name not in cup)}
+        name=name,
+        landmarks=landmarks,
+        groups={"cup": cup, "femur": tuple(name for name in names if name not in cup)},
+        measurements=fitting(IMPLANT, names),
     )

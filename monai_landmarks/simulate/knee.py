@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 
+from monai_landmarks.measure.library import KNEE
 from monai_landmarks.simulate.acquisition import Acquisition
 from monai_landmarks.simulate.anatomy import Range
 from monai_landmarks.simulate.film import Field, FilmRanges
@@ -142,7 +143,7 @@ def render(rng: np.random.Generator, site: KneeSite) -> Radiograph:
 PRESET = Preset(
     name="knee-radiograph",
     summary="anteroposterior radiographs of one knee, 8 landmarks, DICOM DX",
-    scheme=build_scheme("knee-radiograph", RULES),
+    scheme=build_scheme("knee-radiograph", RULES, KNEE),
     view=View(
         body_part="KNEE",
         region=("72696002", "SCT", "Knee"),

@@ -8,6 +8,8 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
+from monai_landmarks.measure.library import fitting
+from monai_landmarks.measurements import AnyElement
 from monai_landmarks.scheme import Landmark, Scheme
 from monai_landmarks.simulate.anatomy import SIDES, Anatomy, Bone
 from monai_landmarks.simulate.projection import Projection
@@ -46,8 +48,8 @@ class LandmarkRule(Generic[AnatomyT]):
         return f"{self.name}_{side}" if side else self.name
 
 
-def build_scheme(name: str, rules: tuple[LandmarkRule[AnatomyT], ...]) -> Scheme:
-    """The scheme of a data set with these landmarks, in their order."""
+def build_scheme(name: str, rules: tuple[LandmarkRule[AnatomyT], ...], measured: tuple[AnyElement, ...]) -> Scheme:
+    """The scheme of a data set with these landmarks, in their order, and what of `measured` they allow."""
     landmarks: list[Landmark] = []
     groups: dict[str, list[str]] = {}
     for rule in rules:
@@ -61,6 +63,7 @@ def build_scheme(name: str, rules: tuple[LandmarkRule[AnatomyT], ...]) -> Scheme
         name=name,
         landmarks=tuple(landmarks),
         groups={group: tuple(members) for group, members in groups.items()},
+        measurements=fitting(measured, {landmark.name for landmark in landmarks}),
     )
 
 

@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 
+from monai_landmarks.measure.library import PELVIS
 from monai_landmarks.simulate.acquisition import Acquisition
 from monai_landmarks.simulate.anatomy import PoseRanges, Range, draw_anatomy
 from monai_landmarks.simulate.film import Field, FilmRanges
@@ -254,7 +255,7 @@ VIEW = View(
 PRESET = Preset(
     name="pelvis-radiograph",
     summary="anteroposterior radiographs of the pelvis, 20 landmarks, DICOM DX",
-    scheme=build_scheme("pelvis-radiograph", RULES),
+    scheme=build_scheme("pelvis-radiograph", RULES, PELVIS),
     view=VIEW,
     sites={HOME: partial(render, site=HOME_SITE), EXTERNAL: partial(render, site=EXTERNAL_SITE)},
 )

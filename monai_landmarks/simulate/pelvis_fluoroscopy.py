@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 
+from monai_landmarks.measure.library import PELVIS
 from monai_landmarks.simulate import pelvis
 from monai_landmarks.simulate.anatomy import PoseRanges, Range, draw_anatomy
 from monai_landmarks.simulate.c_arms import EXTERNAL_WIDE, HOME_WIDE
@@ -60,7 +61,7 @@ def render(rng: np.random.Generator, site: FluoroscopySite) -> Radiograph:
 PRESET = Preset(
     name="pelvis-fluoroscopy",
     summary="C-arm images of the pelvic ring and hips, 8 landmarks, DICOM RF",
-    scheme=build_scheme("pelvis-fluoroscopy", RULES),
+    scheme=build_scheme("pelvis-fluoroscopy", RULES, PELVIS),
     view=replace(pelvis.VIEW, modality="RF"),
     sites={HOME: partial(render, site=HOME_SITE), EXTERNAL: partial(render, site=EXTERNAL_SITE)},
 )
