@@ -11,7 +11,7 @@ from monai.data import MetaTensor
 from torch.utils.data import IterableDataset
 
 from monai_landmarks.data.discover import discover
-from monai_landmarks.errors import LandmarksError, ReadError, UnsupportedObjectError, find_cause
+from monai_landmarks.errors import ConfigError, LandmarksError, ReadError, UnsupportedObjectError, find_cause
 
 # Planes whose spacing a magnification may divide.
 UNCORRECTED_PLANES = ("detector_plane", "unspecified")
@@ -47,6 +47,11 @@ class RadiographStream(IterableDataset):
         scope: what the model was trained on (modality, body_part, view); empty allows anything.
         spacing_mm: (row, column) spacing for images that have none.
         magnification: for images whose spacing is not corrected for it, and for `spacing_mm`.
+        ball_spacing_mm: (row, column) spacing in the plane of a marker ball (measure.ball), for images without spacing
+            and for those whose spacing is not corrected for magnification, which it replaces.
+
+    Raises:
+        ConfigError: a ball and a spacing or magnification: two answers to one question.
 
     Attributes:
         skipped: files that are no radiographs, with the reason.
@@ -60,12 +65,16 @@ class RadiographStream(IterableDataset):
         scope: Mapping[str, Sequence[str]] | None = None,
         spacing_mm: Sequence[float] | None = None,
         magnification: float | None = None,
+        ball_spacing_mm: Sequence[float] | None = None,
     ) -> None:
+        if ball_spacing_mm is not None and (spacing_mm is not None or magnification is not None):
+            raise ConfigError("a ball gives the spacing of the anatomy's plane; leave spacing and magnification out")
         self.roots = [Path(path) for path in inputs]
         self.transform = transform
         self.scope = scope or {}
         self.spacing_mm = tuple(spacing_mm) if spacing_mm is not None else None
         self.magnification = magnification
+        self.ball_spacing_mm = tuple(ball_spacing_mm) if ball_spacing_mm is not None else None
         found = discover(self.roots)
         self.files = found.files
         self.skipped: list[tuple[Path, str]] = list(found.skipped)
@@ -91,7 +100,9 @@ class RadiographStream(IterableDataset):
         """An item as its file has it; read once more with the user's spacing or magnification where it lacks them."""
         loaded = self.transform(item)
         plane = str(loaded["spacing_plane"])
-        if plane == "unknown" and self.spacing_mm is not None:
+        if self.ball_spacing_mm is not None and plane in ("unknown", *UNCORRECTED_PLANES):
+            given: dict[str, Any] = {"spacing_mm": self.ball_spacing_mm}
+        elif plane == "unknown" and self.spacing_mm is not None:
             given = {"spacing_mm": self.spacing_mm, "magnification": self.magnification}
         elif plane in UNCORRECTED_PLANES and self.magnification is not None:
             given = {"magnification": self.magnification}
