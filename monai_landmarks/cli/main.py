@@ -14,7 +14,23 @@ from monai_landmarks import __version__
 from monai_landmarks.errors import find_cause
 
 DEBUG_VARIABLE = "MONAI_LANDMARKS_DEBUG"
-VERBS = ("simulate", "import_", "split", "check", "bundles", "predict", "report", "demo")
+VERBS = (
+    "simulate",
+    "import_",
+    "export",
+    "split",
+    "check",
+    "bundles",
+    "predict",
+    "convert",
+    "pack",
+    "verify",
+    "keygen",
+    "measure",
+    "readers",
+    "report",
+    "demo",
+)
 
 
 def build_app() -> typer.Typer:

@@ -28,6 +28,9 @@ def predict(
     magnification: Annotated[
         float | None, typer.Option(help="Magnification of the anatomy's plane; divides the detector's spacing.")
     ] = None,
+    ball: Annotated[
+        str | None, typer.Option(help="A marker ball in these images, true mm=pixels of its shadow: 25=72.4.")
+    ] = None,
     out_of_scope: Annotated[
         bool, typer.Option("--out-of-scope", help="Accept images of another modality, body part or view.")
     ] = False,
@@ -51,6 +54,7 @@ def predict(
     looked like a radiograph failed.
     """
     from monai_landmarks.engines.predict import predict_inputs
+    from monai_landmarks.measure.ball import parse_ball
     from monai_landmarks.sharing.archive import opened_bundle
 
     if bundle.is_dir() and not (bundle / "configs" / "inference.yaml").is_file():
@@ -63,6 +67,7 @@ def predict(
             models=models,
             spacing_mm=parse_spacing(spacing),
             magnification=magnification,
+            ball_spacing_mm=parse_ball(ball).spacing().mm if ball else None,
             out_of_scope=out_of_scope,
             overlays=overlays,
             device=device,

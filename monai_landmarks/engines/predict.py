@@ -34,6 +34,7 @@ def predict_inputs(
     models: Path | None = None,
     spacing_mm: tuple[float, float] | None = None,
     magnification: float | None = None,
+    ball_spacing_mm: tuple[float, float] | None = None,
     out_of_scope: bool = False,
     overlays: bool = True,
     device: str | None = None,
@@ -49,6 +50,7 @@ def predict_inputs(
         models: folder of the trained model, `bundle`/models by default.
         spacing_mm: (row, column) mm per pixel, for images that have none.
         magnification: for images whose spacing is not corrected for it.
+        ball_spacing_mm: in the plane of a marker ball, for images without spacing or one not corrected.
         out_of_scope: accept images of a kind the model was not trained on.
         overlays: draw the images with their points.
         device: a torch device, the bundle's choice by default.
@@ -66,6 +68,7 @@ def predict_inputs(
         "output_dir": str(output),
         "spacing_mm": list(spacing_mm) if spacing_mm else None,
         "magnification": magnification,
+        "ball_spacing_mm": list(ball_spacing_mm) if ball_spacing_mm else None,
         "out_of_scope": out_of_scope,
         "overlays": overlays,
         "dicom": [str(kind) for kind in dicom],

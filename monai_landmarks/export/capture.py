@@ -43,6 +43,8 @@ def secondary_capture(image: PredictedImage, source: Source, device: Device) -> 
         study_instance_uid=source.reference.StudyInstanceUID,
         **device.equipment(SERIES_NUMBER),
     )
+    # Made by software, of pixels: highdicom says DI, an interface of a device.
+    capture.ConversionType = "WSD"
     capture.Laterality = source.laterality
     orientation = tag_text(source.header, "PatientOrientation").split("\\")
     capture.PatientOrientation = orientation if len(orientation) == 2 else []
@@ -51,10 +53,21 @@ def secondary_capture(image: PredictedImage, source: Source, device: Device) -> 
     if tag_text(source.header, "BurnedInAnnotation") in ("YES", "NO"):
         # What is burnt in here tells nothing of who the patient is.
         capture.BurnedInAnnotation = source.header.BurnedInAnnotation
-    if image.spacing is not None and image.spacing[0] != image.spacing[1]:
-        ratio = Fraction(image.spacing[0] / image.spacing[1]).limit_denominator(LARGEST_RATIO)
-        capture.PixelAspectRatio = [ratio.numerator, ratio.denominator]
+    if tag_text(source.header, "LossyImageCompression") == "01":
+        # What was lost stays lost (PS3.3 C.7.6.1.1.5).
+        capture.LossyImageCompression = "01"
+    aspect = _aspect(image, source)
+    if aspect[0] != aspect[1]:
+        capture.PixelAspectRatio = aspect
     return capture
+
+
+def _aspect(image: PredictedImage, source: Source) -> list[int]:
+    """Height to width of a pixel in whole numbers."""
+    if image.spacing is None:
+        return source.aspect
+    ratio = Fraction(image.spacing[0] / image.spacing[1]).limit_denominator(LARGEST_RATIO)
+    return [ratio.numerator, ratio.denominator]
 
 
 def _source(source: Source) -> Dataset:

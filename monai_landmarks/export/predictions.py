@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 FORMAT = "monai_landmarks.predictions"
 VERSION = 1
 PRESENT_FROM = 0.5
+# Bytes; file systems allow 255, and a suffix follows.
+LONGEST_STEM = 200
 FIELDS = ("image", "landmark", "x", "y", "x_mm", "y_mm", "spacing_plane", "confidence", "presence", "present")
 MEASUREMENT_FIELDS = (
     "image",
@@ -217,8 +219,9 @@ def known_spacing(values: Sequence[float]) -> tuple[float, float] | None:
 
 
 def file_stem(image: str) -> str:
-    """What the names of an image's files begin with."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", image).strip("._")
+    """What the names of an image's files begin with: letters, digits and ._-, the last of a long path."""
+    end = re.sub(r"[^\w.-]+", "_", image).encode()[-LONGEST_STEM:].decode(errors="ignore")
+    return end.strip("._") or "image"
 
 
 def _write_table(path: Path, fields: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:

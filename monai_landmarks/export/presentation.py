@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
+
 import numpy as np
 from highdicom import pr
 from highdicom.content import PresentationLUTTransformation
@@ -16,7 +18,9 @@ from monai_landmarks.export.summary import summary_lines
 from monai_landmarks.export.texts import one_value
 
 SERIES_NUMBER = 9102
+# Of the summary: share of the display, characters.
 LINE_HEIGHT = 0.03
+LINE_LENGTH = 100
 
 
 def presentation_state(image: PredictedImage, source: Source, device: Device) -> pr.GrayscaleSoftcopyPresentationState:
@@ -27,7 +31,7 @@ def presentation_state(image: PredictedImage, source: Source, device: Device) ->
     Raises:
         UnsupportedObjectError: a colour image.
     """
-    if (source.header.get("SamplesPerPixel") or 1) != 1:
+    if not str(source.header.PhotometricInterpretation).startswith("MONOCHROME"):
         raise UnsupportedObjectError("a grayscale presentation state cannot show a colour image")
     layer = pr.GraphicLayer("LANDMARKS", order=1, description=UNVERIFIED)
     reference = _reference(source)
@@ -44,7 +48,7 @@ def presentation_state(image: PredictedImage, source: Source, device: Device) ->
     )
     state.Laterality = source.laterality
     _refer(state, source)
-    _display(state, image)
+    _display(state, image, source)
     _grey_values(state, source)
     return state
 
@@ -65,19 +69,26 @@ def _annotation(
 ) -> pr.GraphicAnnotation:
     """Units PIXEL: the upper left corner of the image is at (0, 0), PS3.3 C.10.5."""
     places = [(point.column + 0.5, point.row + 0.5) for point in image.shown]
-    lines = [one_value(line) for line in summary_lines(image, device)]
-    bottom = min(0.99, 0.01 + LINE_HEIGHT * len(lines))
     texts = [
         pr.TextObject(one_value(point.name), "PIXEL", anchor_point=place, anchor_point_visible=False)
         for point, place in zip(image.shown, places)
     ]
-    summary = pr.TextObject("\r\n".join(lines)[:1024], "DISPLAY", bounding_box=(0.01, 0.01, 0.6, bottom))
     return pr.GraphicAnnotation(
         referenced_images=[reference],
         graphic_layer=layer,
         graphic_objects=[pr.GraphicObject("POINT", np.array([place]), "PIXEL") for place in places],
-        text_objects=[*texts, summary],
+        text_objects=[*texts, *_summary(image, device)],
     )
+
+
+def _summary(image: PredictedImage, device: Device) -> list[pr.TextObject]:
+    """A text for each line: one text (ST) holds 1024 characters, and what is measured must not end in the middle."""
+    lines = [part for line in summary_lines(image, device) for part in wrap(one_value(line), LINE_LENGTH)]
+    height = min(LINE_HEIGHT, 0.98 / len(lines))
+    tops = [0.01 + height * number for number in range(len(lines))]
+    return [
+        pr.TextObject(line, "DISPLAY", bounding_box=(0.01, top, 0.6, top + height)) for line, top in zip(lines, tops)
+    ]
 
 
 def _refer(state: Dataset, source: Source) -> None:
@@ -86,12 +97,14 @@ def _refer(state: Dataset, source: Source) -> None:
     source.refer(state.GraphicAnnotationSequence[0].ReferencedImageSequence[0])
 
 
-def _display(state: Dataset, image: PredictedImage) -> None:
+def _display(state: Dataset, image: PredictedImage, source: Source) -> None:
     """The whole image, corners counted from 1, in its true shape."""
     area = state.DisplayedAreaSelectionSequence[0]
     # Meant for tiled images alone.
     del area.PixelOriginInterpretation
-    if image.spacing is not None:
+    if image.spacing is None:
+        area.PresentationPixelAspectRatio = source.aspect
+    else:
         del area.PresentationPixelAspectRatio
         area.PresentationPixelSpacing = [f"{value:.10g}" for value in image.spacing]
 

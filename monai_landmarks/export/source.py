@@ -89,6 +89,13 @@ class Source:
         sides = [tag_text(self.header, name) for name in ("ImageLaterality", "Laterality")]
         return next((side for side in sides if side in ("R", "L")), "")
 
+    @property
+    def aspect(self) -> list[int]:
+        """Height to width of a pixel as the image states it without a spacing; 1 to 1 where it says nothing sound."""
+        texts = tag_text(self.header, "PixelAspectRatio").split("\\")
+        sound = len(texts) == 2 and all(text.isdecimal() and int(text) for text in texts)
+        return [int(text) for text in texts] if sound else [1, 1]
+
     def refer(self, item: Dataset) -> Dataset:
         """Set the reference to the image, and to its frame where it has several, on an item of a sequence."""
         item.ReferencedSOPClassUID = self.reference.SOPClassUID

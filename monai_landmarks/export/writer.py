@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,10 +37,11 @@ class PredictionWriter:
         model: name, version and training data of the model, for the JSON file and the DICOM results.
         overlays: draw each image with its points into `directory`/overlays.
         dicom: which DICOM results ("sr", "gsps", "sc") to write into `directory`/dicom.
+        errors_mm: standard deviation of each landmark's coordinates, by name, for the measurements' uncertainty.
 
     Attributes:
         images: what was found so far.
-        notes: name of an image, and what there is to know of its DICOM results.
+        notes: name of an image, and what there is to know of it and of its DICOM results.
 
     Raises:
         ConfigError: there is no such DICOM result, or the package that writes it is not installed.
@@ -53,17 +55,19 @@ class PredictionWriter:
         model: dict[str, Any],
         overlays: bool = True,
         dicom: Sequence[str] = (),
+        errors_mm: Mapping[str, float] | None = None,
     ) -> None:
         self.directory = Path(directory)
         self.stream = stream
         self.scheme = scheme
         self.model = model
         self.overlays = overlays
+        self.errors_mm = errors_mm or {}
         kinds = result_kinds(dicom)
         self.results = ResultWriter(self.directory / "dicom", kinds, model, scheme.name) if kinds else None
         self.images: list[PredictedImage] = []
         self.notes: list[tuple[str, str]] = []
-        self.taken: list[str] = []
+        self.taken: set[str] = set()
 
     def attach(self, engine: Workflow) -> None:
         """Register on an evaluator."""
@@ -75,6 +79,9 @@ class PredictionWriter:
         for item, output in zip(engine.state.batch, engine.state.output):
             image = self.measured(self.predicted(item, np.asarray(output[CommonKeys.PRED])))
             self.images.append(image)
+            frames = int(item["image"].meta.get("frames", 1))
+            if frames > 1:
+                self.notes.append((image.name, f"has {frames} frames; only the first is predicted"))
             stem = self.free_stem(image.name)
             if self.overlays:
                 target = self.directory / "overlays" / f"{stem}.png"
@@ -102,19 +109,32 @@ class PredictionWriter:
             return image
         from monai_landmarks.measure import measure_points
 
-        measurements = measure_points(self.scheme, image.coordinates(), spacing=image.spacing, plane=image.plane)
+        measurements = measure_points(
+            self.scheme, image.coordinates(), spacing=image.spacing, plane=image.plane, errors_mm=self.errors_mm
+        )
         return replace(image, measurements=tuple(measurements))
 
     def free_stem(self, image: str) -> str:
         """What the names of this image's files begin with, and no other image's."""
-        stem = file_stem(image)
-        number = sum(taken == stem for taken in self.taken)
-        self.taken.append(stem)
-        return stem if number == 0 else f"{stem}-{number + 1}"
+        stem = free = file_stem(image)
+        number = 1
+        # Some file systems do not tell capital letters apart.
+        while free.lower() in self.taken:
+            number += 1
+            free = f"{stem}-{number}"
+        self.taken.add(free.lower())
+        return free
 
     def completed(self, engine: Workflow) -> None:
         """Write the tables; leave the notes where whoever runs the engine finds them."""
         engine.state.notes = self.notes
-        skipped = [(self.stream.name_of(path), reason) for path, reason in self.stream.skipped]
-        failed = [(self.stream.name_of(path), reason) for path, reason in self.stream.failed]
-        write_predictions(self.directory, self.images, skipped, failed, self.model, self.notes)
+        skipped = [(self.stream.name_of(path), self.below(reason)) for path, reason in self.stream.skipped]
+        failed = [(self.stream.name_of(path), self.below(reason)) for path, reason in self.stream.failed]
+        notes = [(image, self.below(note)) for image, note in self.notes]
+        write_predictions(self.directory, self.images, skipped, failed, self.model, notes)
+
+    def below(self, text: str) -> str:
+        """A message without the folders above the inputs: tables are passed on, and folders may name people."""
+        for root in self.stream.roots:
+            text = text.replace(f"{root if root.is_dir() else root.parent}{os.sep}", "")
+        return text

@@ -118,6 +118,11 @@ def settings_of(metadata: dict[str, Any]) -> dict[str, Any]:
     return metadata[OWN_KEY]["settings"]
 
 
+def errors_of(metadata: dict[str, Any]) -> dict[str, float]:
+    """Standard deviation in mm of a coordinate of each landmark, found when the packed model was evaluated; else none."""
+    return metadata[OWN_KEY].get("errors_mm", {})
+
+
 def spatial_size_of(metadata: dict[str, Any]) -> list[int]:
     """Rows and columns of the network's input."""
     return list(metadata["network_data_format"]["inputs"]["image"]["spatial_shape"])

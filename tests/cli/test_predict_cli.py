@@ -214,6 +214,17 @@ def test_what_cannot_be_measured_has_its_reason(measuring, blobs, tmp_path, monk
     assert (width["value"], width["reason"]) == ("", "bright_left, bright_right are absent")
 
 
+def test_measurements_have_an_uncertainty_where_the_models_errors_are_known(measuring, blobs, tmp_path):
+    path = measuring / "models" / "metadata.json"
+    metadata = json.loads(path.read_text())
+    metadata["monai_landmarks"]["errors_mm"] = {"bright_left": 1.5, "bright_right": 1.5}
+    path.write_text(json.dumps(metadata))
+    predict(measuring, blobs.parent / "images" / "00.png", "-o", tmp_path / "out", "--spacing", "0.5", "--no-overlays")
+    # A distance between two independent ends.
+    width = measured(tmp_path / "out")["00.png", "width"]
+    assert float(width["uncertainty"]) == pytest.approx(1.5 * 2**0.5, rel=1e-2)
+
+
 def test_a_scheme_without_measurements_gives_an_empty_table(bundle, blobs, tmp_path):
     predict(bundle, blobs.parent / "images" / "00.png", "-o", tmp_path / "out", "--no-overlays")
     assert measured(tmp_path / "out") == {}

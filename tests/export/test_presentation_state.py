@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pydicom
 import pytest
@@ -6,6 +8,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import EnhancedXAImageStorage
 
 from monai_landmarks.export.kinds import DicomResult
+from monai_landmarks.export.predictions import PredictedPoint
 from monai_landmarks.measure import Measured
 
 LENGTH = Measured("a", "Leg length difference", "distance", "mm", 3.14, None, None, "detector_plane", None, ("x",))
@@ -43,7 +46,8 @@ def test_points_with_their_names(state):
 
 def test_what_was_measured_stands_in_a_corner(state):
     texts = state(measurements=[LENGTH, ANGLE, RATIO, MISSING]).GraphicAnnotationSequence[0].TextObjectSequence
-    lines = texts[-1].UnformattedTextValue.split("\r\n")
+    assert "BoundingBoxTopLeftHandCorner" not in texts[1]
+    lines = [text.UnformattedTextValue for text in texts[2:]]
     assert lines[0].startswith("Computed by label_augmentation 0.1.0")
     assert lines[0].endswith("not verified")
     assert lines[1:] == [
@@ -53,6 +57,21 @@ def test_what_was_measured_stands_in_a_corner(state):
         "Offset: not computed, stem_tip is absent",
         "Not found: absent_one, outside_one",
     ]
+
+
+def test_nothing_of_a_long_summary_is_cut(image_file, write, dicom_errors):
+    """A text holds 1024 characters, and a scheme may have many landmarks."""
+    names = [f"a_landmark_of_rather_long_name_{number:02d}" for number in range(60)]
+    points = [PredictedPoint(name, 5, 5, 0.1, 0.1) for name in names]
+    files, _ = write(image_file(), [DicomResult.GSPS], points=points, measurements=[ANGLE] * 20)
+    texts = pydicom.dcmread(files[DicomResult.GSPS]).GraphicAnnotationSequence[0].TextObjectSequence
+    lines = [text.UnformattedTextValue for text in texts]
+    assert max(map(len, lines)) <= 100
+    assert " ".join(lines).endswith(f"Not found: {', '.join(names)}")
+    corners = [(*text.BoundingBoxTopLeftHandCorner, *text.BoundingBoxBottomRightHandCorner) for text in texts]
+    assert all(0 <= value <= 1 for corner in corners for value in corner)
+    assert all(upper[3] <= lower[1] + 1e-6 for upper, lower in pairwise(corners))
+    assert dicom_errors(files[DicomResult.GSPS]) == set()
 
 
 def test_the_whole_image_is_shown_counted_from_one(state):
@@ -66,6 +85,10 @@ def test_pixels_that_are_not_square_keep_their_shape(state):
     (area,) = state(PixelSpacing=["0.2", "0.3"]).DisplayedAreaSelectionSequence
     assert list(area.PresentationPixelSpacing) == [0.2, 0.3]
     assert "PresentationPixelAspectRatio" not in area
+    (area,) = state(PixelAspectRatio=["1", "2"]).DisplayedAreaSelectionSequence
+    assert list(area.PresentationPixelAspectRatio) == [1, 2]
+    (area,) = state(PixelAspectRatio=["0", "2"]).DisplayedAreaSelectionSequence
+    assert list(area.PresentationPixelAspectRatio) == [1, 1]
 
 
 @pytest.mark.parametrize(("photometric", "shape"), [("MONOCHROME1", "INVERSE"), ("MONOCHROME2", "IDENTITY")])
@@ -140,6 +163,17 @@ def test_a_colour_image_has_none(image_file, write):
     files, notes = write(path, points=())
     assert notes == ["no gsps: a grayscale presentation state cannot show a colour image"]
     assert [kind for kind, file in files.items() if file.exists()] == [DicomResult.SR, DicomResult.SC]
+
+
+def test_an_image_of_palette_colours_has_none(image_file, write):
+    table = np.arange(256, dtype="<u2").tobytes()
+    colours = {f"{name}PaletteColorLookupTableData": table for name in ("Red", "Green", "Blue")}
+    descriptors = {f"{name}PaletteColorLookupTableDescriptor": [256, 0, 16] for name in ("Red", "Green", "Blue")}
+    pixels = (np.arange(SIZE[0] * SIZE[1]) % 256).astype(np.uint8).tobytes()
+    bits = {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7, "PixelData": pixels}
+    path = image_file(PhotometricInterpretation="PALETTE COLOR", **colours, **descriptors, **bits)
+    _, notes = write(path, [DicomResult.GSPS], points=())
+    assert notes == ["no gsps: a grayscale presentation state cannot show a colour image"]
 
 
 def test_an_image_without_points(image_file, write, dicom_errors):

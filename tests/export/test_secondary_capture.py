@@ -58,3 +58,11 @@ def test_it_has_no_spacing_but_the_pixels_shape(capture, dicom_errors, tmp_path)
     assert list(made.PixelAspectRatio) == [2, 3]
     assert dicom_errors(tmp_path / "dicom" / "image.sc.dcm") == set()
     assert "PixelAspectRatio" not in capture(PixelSpacing=["0.2", "0.2"])[0]
+    assert list(capture(PixelAspectRatio=["1", "2"])[0].PixelAspectRatio) == [1, 2]
+    assert "PixelAspectRatio" not in capture(PixelAspectRatio=["2", "2"])[0]
+
+
+def test_it_is_a_workstation_s_and_as_lossy_as_its_source(capture):
+    made, _ = capture(LossyImageCompression="01")
+    assert (made.ConversionType, made.LossyImageCompression) == ("WSD", "01")
+    assert "LossyImageCompression" not in capture(LossyImageCompression="00")[0]

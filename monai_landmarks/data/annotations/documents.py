@@ -15,6 +15,8 @@ from monai_landmarks.errors import DatasetError
 
 # Of nested XML elements; annotation tools write six or so.
 DEEPEST = 100
+# Digits of a whole number.
+LONGEST_NUMBER = 9
 
 
 class Malformed(Exception):
@@ -58,9 +60,13 @@ class Node:
 
     def number(self) -> float:
         """A finite number."""
-        if isinstance(self.value, bool) or not isinstance(self.value, int | float) or not math.isfinite(self.value):
+        try:
+            value = math.nan if isinstance(self.value, bool | str) else float(self.value)
+        except (TypeError, OverflowError):
+            value = math.nan
+        if not math.isfinite(value):
             raise Malformed(f"{self._place()}must be a number, is {_short(self.value)}")
-        return float(self.value)
+        return value
 
     def whole(self) -> int:
         """A whole number."""
@@ -102,10 +108,7 @@ class Element:
 
     def number(self, name: str) -> int:
         """An attribute that is a whole number."""
-        value = self.attribute(name)
-        if not value.isdigit():
-            raise Malformed(f"line {self.line}: {name}={value!r} must be a whole number")
-        return int(value)
+        return parse_whole(self.attribute(name), f"line {self.line}: {name}")
 
     def all(self, tag: str) -> Iterator[Element]:
         """Every element of that name below this one, in the file's order."""
@@ -207,6 +210,8 @@ def load_xml(path: Path) -> Element:
     except expat.ExpatError as error:
         what = expat.ErrorString(error.code)
         raise DatasetError(path, [f"line {error.lineno}, column {error.offset + 1}: no XML: {what}"]) from None
+    except LookupError:
+        raise DatasetError(path, ["line 1: no XML: unknown encoding; save it as UTF-8"]) from None
     return root.children[0]
 
 
@@ -216,6 +221,17 @@ def _refuser(path: Path, parser: expat.XMLParserType) -> Callable[..., None]:
         raise DatasetError(path, [fault])
 
     return refuse
+
+
+def parse_whole(text: str, where: str) -> int:
+    """A whole number from text, without sign.
+
+    Raises:
+        Malformed: it is none; the message starts with `where`.
+    """
+    if not text.isdecimal() or len(text) > LONGEST_NUMBER:
+        raise Malformed(f"{where}: {text[:40]!r} is no whole number")
+    return int(text)
 
 
 def parse_number(text: str, where: str) -> float:

@@ -12,6 +12,7 @@ from monai_landmarks.data.annotations.losses import losses
 from monai_landmarks.data.annotations.marks import Format, Picture, Writing
 from monai_landmarks.data.annotations.registry import get_format
 from monai_landmarks.data.dataset import Annotation, Case, LandmarkDataset, State
+from monai_landmarks.data.faults import repeated
 from monai_landmarks.data.image_files import common_folder
 from monai_landmarks.data.image_size import image_size
 from monai_landmarks.data.tables import OFFSETS, Origin
@@ -70,7 +71,11 @@ def _parts(dataset: LandmarkDataset, reader: str, fmt: Format) -> list[tuple[str
     if reader == ALL and ("readers" in fmt.holds or len(readers) < 2):
         return [("", dataset)]
     if reader == ALL:
-        return [(safe_name(name), _with(dataset, [name])) for name in readers]
+        folders = [safe_name(name) for name in readers]
+        twice = repeated(folder.lower() for folder in folders)
+        if twice:
+            raise ConfigError(f"several readers would be written to one folder, {', '.join(twice)}; write one by one")
+        return [(folder, _with(dataset, [name])) for folder, name in zip(folders, readers)]
     if reader == MEAN:
         return [("", _with(dataset, readers))]
     if reader not in readers:

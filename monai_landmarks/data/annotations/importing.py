@@ -83,8 +83,10 @@ def import_annotations(path: str | Path, options: ImportOptions) -> Imported:
         raise DatasetError(path, [f"{options.images} is no folder; name the folder that holds the images (--images)"])
     if options.origin and fmt.origin is None:
         raise ConfigError(f"--origin: the points of {fmt.tool} are in millimetres, nothing is left open; leave it out")
+    if options.units != "px" and not fmt.any_units:
+        raise ConfigError(f"--units: {path} is of the format {fmt.name}, which leaves no unit open; leave it out")
     if fmt.read is None:
-        return _from_table(fmt, sources, options)
+        return _from_table(fmt, sources, options, findings)
     if options.split_names or options.ignore:
         raise ConfigError(f"--split-names and --ignore-column are for tables; {path} is of the format {fmt.name}")
     reading = Reading(
@@ -188,7 +190,7 @@ def _note_rare(used: dict[str, None], marks: list[Marks], reading: Reading) -> N
         )
 
 
-def _from_table(fmt: Format, sources: list[Source], options: ImportOptions) -> Imported:
+def _from_table(fmt: Format, sources: list[Source], options: ImportOptions, findings: Findings) -> Imported:
     """`import_table`, with the landmarks checked against those given."""
     if len(sources) > 1:
         raise ConfigError("name the tables one by one instead of their folder")
@@ -215,4 +217,4 @@ def _from_table(fmt: Format, sources: list[Source], options: ImportOptions) -> I
         dataset = dataset.model_copy(update={"scheme": options.scheme})
     patients = [table.cell(row, "patient") for row in table.rows]
     renumbered = any(patient and not PSEUDONYM.fullmatch(patient) for patient in patients)
-    return Imported(dataset, fmt.name, renumbered=renumbered)
+    return Imported(dataset, fmt.name, tuple(findings.sentences()), renumbered=renumbered)

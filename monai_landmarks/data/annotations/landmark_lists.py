@@ -28,11 +28,20 @@ def landmark_list(text: str, name: str | None = None) -> Scheme:
     if path.suffix.lower() == ".json":
         scheme = _from_json(path, name)
         return scheme.model_copy(update={"name": name}) if name else scheme
-    names = read_text(path).splitlines() if path.is_file() else text.split(",")
+    is_file = _is_file(path)
+    names = read_text(path).splitlines() if is_file else text.split(",")
     names = [entry.strip() for entry in names if entry.strip()]
-    if not path.is_file() and len(names) < 2:
+    if not is_file and len(names) < 2:
         raise ConfigError(f"--landmarks: {text!r} is no file, nor a list such as hip_left,hip_right")
     return _checked(names, name)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        # A list of names may be longer than the name of a file.
+        return False
 
 
 def _from_json(path: Path, name: str | None) -> Scheme:

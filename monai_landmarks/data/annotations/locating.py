@@ -25,9 +25,13 @@ def locate(image: str, source: Path, reading: Reading) -> str:
     """
     folder = reading.images
     name = Path(image.replace("\\", "/"))
-    beside, root = (source.parent / name).resolve(), folder.folder.resolve()
-    if beside.is_file() and beside.is_relative_to(root):
-        image = beside.relative_to(root).as_posix()
+    root = folder.folder.resolve()
+    try:
+        beside = (source.parent / name).resolve()
+        if beside.is_file() and beside.is_relative_to(root):
+            image = beside.relative_to(root).as_posix()
+    except (OSError, ValueError):
+        raise Malformed(f"image {image[:40]!r}...: no file can have that name") from None
     try:
         return folder.find(image)
     except LookupError as error:

@@ -187,6 +187,7 @@ class Format:
         holds: which of `TRAITS` it keeps.
         every_point: it has no way to leave a landmark out.
         opens_dicom: the tool shows DICOM files, or there is no tool.
+        any_units: a file may be in pixels or millimetres and does not say.
     """
 
     name: str
@@ -199,3 +200,4 @@ class Format:
     holds: frozenset[str] = frozenset()
     every_point: bool = False
     opens_dicom: bool = False
+    any_units: bool = False

@@ -20,7 +20,8 @@ def merge_datasets(
 ) -> LandmarkDataset:
     """One data set with the images and the annotations of all; its root is the first one's.
 
-    Two cases are the same where image file and frame are. The first data set's scheme is kept.
+    Two cases are the same where image file and frame are. The first data set's scheme is kept; a later one's case
+    whose id is taken, by an image of that name in another folder, is called by its path.
 
     Args:
         datasets: at least one.
@@ -39,13 +40,22 @@ def merge_datasets(
     elif added:
         faults = [f"unknown landmark {name!r}; {names[0]} does not have it" for name in added]
     cases: dict[Key, Case] = {}
+    taken: set[str] = set()
     for dataset, name in zip(datasets, names):
         for case in (dataset if dataset.root == first.root else dataset.relocated(first.root)).cases:
             key = (first.root / case.image).resolve(), case.frame
-            cases[key] = _merged(cases[key], case, name, faults) if key in cases else case
+            cases[key] = _merged(cases[key], case, name, faults) if key in cases else _named(case, taken)
+            taken.add(cases[key].id)
     if faults:
         raise DatasetError(" + ".join(str(name) for name in names), faults)
     return first.model_copy(update={"scheme": scheme, "cases": list(cases.values())})
+
+
+def _named(case: Case, taken: set[str]) -> Case:
+    if case.id not in taken:
+        return case
+    frame = f"_frame{case.frame}" if case.frame > 1 else ""
+    return case.model_copy(update={"id": Path(case.image).with_suffix("").as_posix() + frame})
 
 
 def _merged(case: Case, other: Case, name: object, faults: list[str]) -> Case:
@@ -65,5 +75,7 @@ def _merged(case: Case, other: Case, name: object, faults: list[str]) -> Case:
                 "say who did with --reader"
             )
     changes["annotations"] = [*case.annotations, *other.annotations]
+    differing = [n for n, value in other.attributes.items() if case.attributes.get(n, value) != value]
+    faults += [f"case {case.id}: attribute {n} differs in {name}; make them equal" for n in differing]
     changes["attributes"] = {**other.attributes, **case.attributes}
     return case.model_copy(update=changes)

@@ -11,10 +11,11 @@ from typing import Any
 
 import pydicom
 
-from monai_landmarks.data.annotations.documents import Malformed, parse_number
+from monai_landmarks.data.annotations.documents import Malformed, parse_number, parse_whole
 from monai_landmarks.data.annotations.locating import locate
 from monai_landmarks.data.annotations.marks import XY, Format, Marks, Reading, Source
 from monai_landmarks.data.formats import sniff
+from monai_landmarks.data.polarity import tag_text
 from monai_landmarks.data.quiet import quiet
 from monai_landmarks.data.spacing import positive_pair
 from monai_landmarks.data.tables import Origin
@@ -58,9 +59,7 @@ def _count(lines: list[tuple[int, str]]) -> int:
     for n, line in lines:
         key, _, value = line.partition(":")
         if key.strip() == "n_points":
-            if not value.strip().isdigit():
-                raise Malformed(f"line {n}: n_points: {value.strip()!r} is no whole number")
-            return int(value)
+            return parse_whole(value.strip(), f"line {n}: n_points")
     raise Malformed("key n_points is missing")
 
 
@@ -84,7 +83,7 @@ def _stored_spacing(path: Path) -> XY:
     if sniff(path) == "DICOM":
         with quiet:
             header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
-        found = list(filter(None, (positive_pair(header.get(tag)) for tag in TAGS)))
+        found = list(filter(None, (positive_pair(tag_text(header, tag).split("\\")) for tag in TAGS)))
     if len(set(found)) != 1:
         what = "states no spacing" if not found else "states two spacings that differ"
         raise Malformed(f"{path.name} {what}; give that of the .pts files with --spacing")
@@ -99,4 +98,5 @@ FORMAT = Format(
     recognise=recognise,
     read=read,
     write=None,
+    any_units=True,
 )

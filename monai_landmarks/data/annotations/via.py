@@ -48,13 +48,14 @@ def read(source: Source, reading: Reading) -> list[Marks]:
 
 
 def _declare(root: Node, reading: Reading) -> None:
-    attributes = (root.value.get("_via_attributes") or {}).get("region") or {}
-    if not isinstance(attributes, dict):
-        return
-    for name, attribute in attributes.items():
-        options = attribute.get("options") if isinstance(attribute, dict) else None
-        if isinstance(options, dict) and (len(attributes) == 1 or name.lower() in LABELS):
-            reading.declare([option for option in options if option])
+    attributes = root.get("_via_attributes")
+    regions = attributes.get("region") if attributes else None
+    fields = regions.fields() if regions else {}
+    for name, attribute in fields.items():
+        options = attribute.get("options")
+        # A text attribute's options are a text.
+        if options and isinstance(options.value, dict) and (len(fields) == 1 or name.lower() in LABELS):
+            reading.declare([option.strip() for option in options.value if option.strip()])
 
 
 def write(writing: Writing) -> list[Path]:

@@ -27,6 +27,8 @@ HEADER = (
     "region_attributes",
 )
 FILE = "via_annotations.csv"
+# Name and size in bytes.
+Image = tuple[str, str]
 
 
 def recognise(content: Any) -> bool:
@@ -37,7 +39,7 @@ def recognise(content: Any) -> bool:
 def read(source: Source, reading: Reading) -> list[Marks]:
     """Images in the order of the file; an image without regions has a line of its own."""
     text = source.content.lstrip("#")  # VIA 1.0 put one before the headings.
-    found: dict[str, Marks] = {}
+    found: dict[Image, Marks] = {}
     rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     missing = [name for name in HEADER if name not in (rows.fieldnames or ())]
     if missing:
@@ -51,11 +53,12 @@ def read(source: Source, reading: Reading) -> list[Marks]:
     return list(found.values())
 
 
-def _read_row(row: dict[str, Any], found: dict[str, Marks], reading: Reading) -> None:
+def _read_row(row: dict[str, Any], found: dict[Image, Marks], reading: Reading) -> None:
     name = (row["filename"] or "").strip()
     if not name or None in row or None in row.values():
         raise Malformed(f"must have {len(HEADER)} cells and name the image")
-    marks = found.setdefault(name, Marks(name))
+    # VIA tells images of one name, from two folders, apart by their size in bytes.
+    marks = found.setdefault((name, row["file_size"]), Marks(name))
     shape = _cell(row, "region_shape_attributes")
     if shape.value:
         place_region(marks, shape, _cell(row, "region_attributes"), reading.findings)
@@ -66,6 +69,8 @@ def _cell(row: dict[str, Any], heading: str) -> Node:
         return Node(json.loads(row[heading] or "{}"), heading)
     except json.JSONDecodeError as error:
         raise Malformed(f"{heading}: no JSON: {error.msg}") from None
+    except (RecursionError, ValueError):
+        raise Malformed(f"{heading}: nested too deeply, or with absurd numbers") from None
 
 
 def write(writing: Writing) -> list[Path]:

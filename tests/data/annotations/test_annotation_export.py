@@ -44,6 +44,14 @@ def test_mean_one_or_all_readers(two_readers, tmp_path):
         export_annotations(two_readers, "coco", tmp_path, reader="nobody")
 
 
+def test_readers_whose_folders_would_be_one(two_readers, tmp_path):
+    two_readers.cases[1].annotations[1].reader = "Simulator?"
+    two_readers.cases[0].annotations[0].reader = "simulator_"
+    with pytest.raises(ConfigError, match="several readers would be written to one folder, simulator_"):
+        export_annotations(two_readers, "coco", tmp_path / "all", reader="all")
+    assert not (tmp_path / "all").exists()
+
+
 def test_mean_in_a_table_has_a_name_of_its_own(two_readers, tmp_path):
     path = export_annotations(two_readers, "csv", tmp_path).files[0]
     dataset = import_annotations(path, ImportOptions(two_readers.root / "images")).dataset

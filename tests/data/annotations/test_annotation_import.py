@@ -83,6 +83,15 @@ def test_a_folder_of_several_formats_is_refused(tmp_path, pictures):
     assert import_annotations(folder, ImportOptions(pictures, format="labelme")).format == "labelme"
 
 
+def test_what_is_left_out_beside_a_table_is_told(tmp_path, pictures):
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    (folder / "a.csv").write_text("image,a_x,a_y\n0001,1,2\n")
+    (folder / "b.json").write_text('{"mine": 1}')
+    (note,) = import_annotations(folder, ImportOptions(pictures)).notes
+    assert "b.json is no annotation file of that format and is left out" in note
+
+
 def test_copies_in_another_format_are_matched_by_name(load, pictures, simulated):
     """No annotation tool in a browser opens DICOM; points of PNG copies of the same size belong to the DICOM file."""
     case = simulated.cases[0]
@@ -126,6 +135,8 @@ def test_lists_of_landmarks(tmp_path, simulated):
     (tmp_path / "other.json").write_text('{"a": 1}')
     with pytest.raises(DatasetError, match="holds no landmarks"):
         landmark_list(str(tmp_path / "other.json"))
+    # Longer than a file's name can be.
+    assert len(landmark_list(",".join(f"a_rather_long_name_{number}" for number in range(30))).names) == 30
     with pytest.raises(ConfigError, match="a is named twice"):
         landmark_list("a,b,a")
     with pytest.raises(ConfigError, match=r"'none.txt' is no file"):
@@ -186,6 +197,25 @@ def test_merging_wants_agreement(load):
     assert len(caught.value.faults) == 2
 
 
+def test_attributes_that_differ_are_not_lost(load):
+    first, same, other = (
+        load(f"image,reader,kl_grade,a_x,a_y\n0001,r{n},{n // 2},1,2\n", f"{n}.csv").dataset for n in (2, 3, 4)
+    )
+    assert merge_datasets([first, same], ["a", "b"]).cases[0].attributes == {"kl_grade": 1}
+    with pytest.raises(DatasetError, match="attribute kl_grade differs in b; make them equal"):
+        merge_datasets([first, other], ["a", "b"])
+
+
+def test_images_of_one_name_in_two_files(load, pictures):
+    for folder in ("l", "r"):
+        (pictures / folder).mkdir()
+        (pictures / "0001.png").rename(pictures / folder / "x.png")
+        Image.fromarray(np.zeros((40, 30), dtype=np.uint8)).save(pictures / "0001.png")
+    parts = [load(f"image,a_x,a_y\n{folder}/x.png,1,2\n", f"{folder}.csv").dataset for folder in ("l", "r")]
+    merged = merge_datasets(parts, ["l", "r"])
+    assert [(case.id, case.image) for case in merged.cases] == [("x", "l/x.png"), ("r/x", "r/x.png")]
+
+
 def test_patients_of_two_tables_are_not_confused(load, tmp_path, pictures):
     for name, patient in (("a", "Smith"), ("b", "Jones")):
         (tmp_path / f"{name}.csv").write_text(f"image,patient,p_x,p_y\n000{'ab'.index(name) + 1},{patient},1,2\n")
@@ -203,6 +233,17 @@ def test_a_table_that_names_its_readers_needs_no_other(load):
     with pytest.raises(ConfigError, match="names its readers"):
         load(text, "a.csv", reader="junior")
     assert load("image,a_x,a_y\n0001,1,2\n", "a.csv", reader="junior").dataset.readers == ["junior"]
+
+
+@pytest.mark.parametrize(("content", "name"), [("image,a_x,a_y\n0001,1,2\n", "a.csv"), (labelme("0001.png"), "a.json")])
+def test_units_only_where_a_format_leaves_them_open(load, content, name):
+    with pytest.raises(ConfigError, match="leaves no unit open"):
+        load(content, name, units="mm")
+
+
+@pytest.mark.parametrize("image", ["a" * 5000, "a\0b"])
+def test_names_no_file_can_have(faults_of, image):
+    assert "no file can have that name" in faults_of(labelme(image, a=(1, 2)), "x.json")[0]
 
 
 def test_options_for_tables_only(load):

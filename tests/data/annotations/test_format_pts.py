@@ -27,6 +27,9 @@ def test_millimetres(load, faults_of, pictures, simulated):
     row, column = pydicom.dcmread(source).ImagerPixelSpacing
     points = load(PTS, "0003.pts", units="mm").dataset.cases[0].annotations[0].points
     assert points["point_03"] == pytest.approx((12 / column, 22 / row))
+    text = str(row).encode()
+    (pictures / "0003.dcm").write_bytes(source.read_bytes().replace(text, b"x" * len(text)))
+    assert "0003.dcm states no spacing" in faults_of(PTS, "0003.pts", units="mm")[0]
 
 
 @pytest.mark.parametrize(
@@ -34,6 +37,7 @@ def test_millimetres(load, faults_of, pictures, simulated):
     [
         ("n_points: 3", "n_points: 4", "line 7: n_points is 4, but there are 3 points"),
         ("n_points: 3", "n_points: x", "line 2: n_points: 'x' is no whole number"),
+        ("n_points: 3", "n_points: ²", "line 2: n_points: '²' is no whole number"),
         ("n_points: 3\n", "", "key n_points is missing"),
         ("}", "", "line 6: the points must stand between lines '{' and '}'"),
         ("12 22", "12 abc", "line 6: point_03: 'abc' is no number"),

@@ -75,6 +75,8 @@ def test_labels_of_every_attribute_type(load):
         (project(region("a", 1, 2, label="b")), "several labels (a, b)"),
         (project(region("a", 1, 2), name="0003.png"), "no image '0003.png'"),
         ({"_via_img_metadata": {"x": {"regions": []}}}, "'filename' is missing"),
+        (project(region("a", 10**400, 2)), "shape_attributes.cx: must be a number, is 1000"),
+        (project() | {"_via_attributes": []}, "key _via_attributes: must be an object, is a list"),
         ({"_via_img_metadata": []}, "key _via_img_metadata: must be an object, is a list"),
         ('{"_via_img_metadata": {\n"x": }}', "line 2, column 6: no JSON"),
         ('{"_via_img_metadata": {"a": 1, "a": 2}}', "key 'a' is written twice"),
@@ -97,6 +99,12 @@ def test_all_faults_at_once(faults_of):
         ('{""landmark"":""hip_left""}', "{", "line 2: region_attributes: no JSON"),
         ("file_attributes,", "", "line 1: the column(s) file_attributes are missing"),
         ('0002.png,99,"{}",0,0,"{}","{}"', "0002.png,99", "line 4: must have 7 cells"),
+        (
+            '""cx"":11',
+            '""cx"":' + 5000 * "1",
+            "line 2: region_shape_attributes: nested too deeply, or with absurd numbers",
+        ),
+        ("0002.png,99", "0001.png,99", "image 0001.png is annotated twice"),
         ('""rect"",""x""', '""point"",""x""', "line 3: key region_shape_attributes: 'cx' is missing"),
     ],
 )

@@ -1,0 +1,54 @@
+"""What a packed bundle may hold: the names of its files, and how large it may be."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+
+from monai_landmarks.errors import ConfigError
+
+MANIFEST = "manifest.json"
+SIGNATURE = "manifest.sig"
+CONFIGS = "configs"
+BUNDLE_METADATA = "configs/metadata.json"
+LOGGING = "configs/logging.conf"
+INFERENCE = "configs/inference.yaml"
+WEIGHTS = "models/model.pt"
+CARD = "docs/README.md"
+DATA_LICENCE = "docs/data_license.txt"
+LICENCE = "LICENSE"
+TEST_IMAGE = "selftest/radiograph.png"
+TEST_POINTS = "selftest/expected.json"
+
+# What `convert` writes: one file, or one for each pass of a two-pass network.
+STEMS = ("models/model", "models/model.coarse", "models/model.fine")
+# Loading these runs what is in them: only of a bundle whose signer is known.
+EXECUTABLE_MODELS = tuple(stem + suffix for stem in STEMS for suffix in (".pt2", ".ts"))
+MODELS = (WEIGHTS, *(f"{stem}.onnx" for stem in STEMS), *EXECUTABLE_MODELS)
+REQUIRED = (MANIFEST, BUNDLE_METADATA, INFERENCE, WEIGHTS, CARD, LICENCE, DATA_LICENCE, TEST_IMAGE, TEST_POINTS)
+FIXED = frozenset({*REQUIRED, *MODELS, SIGNATURE, LOGGING})
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+VERSION = re.compile(r"[0-9]+(\.[0-9]+){0,3}([a-z]+[0-9]*)?")
+CONFIG = re.compile(r"configs/[a-z0-9][a-z0-9_]{0,63}\.yaml")
+
+MAX_FILES = 64
+MAX_TEXT = 1 << 22
+MAX_TOTAL = 1 << 30
+
+
+class BundleError(ConfigError):
+    """A packed bundle that must not be used; the message names the file and the fault."""
+
+
+def is_part(name: str) -> bool:
+    """Whether a packed bundle may hold a file of this name (below its top folder).
+
+    There is no room for Python files: MONAI puts a bundle's folder on the module search path when it runs a config.
+    """
+    return name in FIXED or CONFIG.fullmatch(name) is not None
+
+
+def is_text(name: str) -> bool:
+    """Whether the part is a text, and so must be small and hold no path."""
+    path = PurePosixPath(name)
+    return path.suffix in (".yaml", ".json", ".md", ".txt", ".conf", ".sig") or path.name == LICENCE

@@ -1,0 +1,158 @@
+"""metadata.json of a packed bundle: what MONAI's schema and this package need of it, checked without a network."""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from monai_landmarks.scheme import Scheme
+from monai_landmarks.sharing.layout import BUNDLE_METADATA, VERSION, BundleError
+
+OWN = "monai_landmarks"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="allow", strict=True)
+
+
+class TensorFormat(_Part):
+    """One input or output of the network."""
+
+    type: Literal["image"]
+    format: str
+    num_channels: int = Field(ge=1, le=1000)
+    spatial_shape: list[int] = Field(min_length=2, max_length=2)
+    dtype: Literal["float32"]
+    value_range: list[float] = Field(max_length=2)
+    is_patch_data: bool
+    channel_def: dict[str, str]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> TensorFormat:
+        if not all(32 <= side <= 8192 for side in self.spatial_shape):
+            raise ValueError(f"spatial_shape {self.spatial_shape} must lie between 32 and 8192")
+        if sorted(self.channel_def, key=int) != [str(channel) for channel in range(self.num_channels)]:
+            raise ValueError(f"channel_def must name the channels 0 to {self.num_channels - 1}")
+        return self
+
+
+class Inputs(_Part):
+    """The network's input."""
+
+    image: TensorFormat
+
+
+class Outputs(_Part):
+    """The network's output."""
+
+    pred: TensorFormat
+
+
+class DataFormat(_Part):
+    """What goes in and what comes out."""
+
+    inputs: Inputs
+    outputs: Outputs
+
+
+class Settings(_Part):
+    """What rebuilds network and decoder."""
+
+    backbone: str
+    decoder_channels: list[int] = Field(min_length=1, max_length=8)
+    test_time_mirror: bool
+    decoder: dict[str, Any]
+
+
+class Own(_Part):
+    """The part of this package."""
+
+    version: str
+    scheme: Scheme
+    scope: dict[Literal["modality", "body_part", "view"], list[str]]
+    settings: Settings
+    dataset: dict[str, Any]
+
+
+class BundleMetadata(_Part):
+    """The whole file."""
+
+    version: str = Field(pattern=VERSION.pattern)
+    changelog: dict[str, str]
+    monai_version: str
+    pytorch_version: str
+    numpy_version: str
+    required_packages_version: dict[str, str]
+    name: str
+    task: str
+    description: str
+    authors: str
+    copyright: str
+    intended_use: str = Field(min_length=1)
+    eval_metrics: dict[str, float]
+    network_data_format: DataFormat
+    monai_landmarks: Own
+
+    @model_validator(mode="after")
+    def _consistent(self) -> BundleMetadata:
+        names = dict(enumerate(self.monai_landmarks.scheme.names))
+        given = {int(key): name for key, name in self.network_data_format.outputs.pred.channel_def.items()}
+        if names != given:
+            raise ValueError("network_data_format.outputs.pred.channel_def and the scheme's landmarks differ")
+        return self
+
+    def packages(self) -> dict[str, str]:
+        """Every package the bundle was made with and needs, and its version."""
+        return {
+            "monai": self.monai_version,
+            "torch": self.pytorch_version,
+            "numpy": self.numpy_version,
+            **self.required_packages_version,
+        }
+
+
+def check_metadata(document: dict[str, Any]) -> BundleMetadata:
+    """The metadata, if they have everything a bundle needs.
+
+    Raises:
+        BundleError: naming every field that is missing or wrong.
+    """
+    try:
+        return BundleMetadata.model_validate(document)
+    except (ValidationError, ValueError) as error:
+        faults = error.errors() if isinstance(error, ValidationError) else []
+        texts = [f"{'.'.join(map(str, fault['loc'])) or 'file'}: {fault['msg']}" for fault in faults] or [str(error)]
+        raise BundleError(f"{BUNDLE_METADATA}: " + "; ".join(texts)) from None
+
+
+def check_versions(metadata: BundleMetadata) -> str:
+    """Compare what is installed with what the bundle was made with.
+
+    Returns:
+        In words, what is older here than there by a minor version: whether it matters, the self-test says.
+
+    Raises:
+        BundleError: a package is missing, of another major version, or (this one) older.
+    """
+    faults, older = [], []
+    for package, wanted in metadata.packages().items():
+        try:
+            found = version(package)
+        except PackageNotFoundError:
+            faults.append(f'{package} is not installed: pip install "{package}=={wanted}"')
+            continue
+        have, want = _numbers(found), _numbers(wanted)
+        if have[:1] != want[:1] or (package == OWN and have < want):
+            faults.append(f'{package} is {found} here, the bundle needs {wanted}: pip install "{package}=={wanted}"')
+        elif have < want:
+            older.append(f"{package} {found} (made with {wanted})")
+    if faults:
+        raise BundleError(f"{BUNDLE_METADATA}: " + "; ".join(faults))
+    return f"older here: {', '.join(older)}" if older else "everything it needs is installed"
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"[0-9]+", text.split("+")[0])[:3])

@@ -1,0 +1,130 @@
+"""What must not leave the house: paths of this computer, and names of patients, cases, images and readers."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import monai_landmarks
+from monai_landmarks.data.dataset import load_dataset
+from monai_landmarks.sharing.layout import BundleError, is_text
+from monai_landmarks.sharing.safe_files import entries, read_json, read_yaml
+
+# A folder of the root and something below it; not the rest of an address or of "a/b", nor what a config appends to a
+# folder (`@bundle_root + '/models/second_pass'`), nor the manuals' /path/to/ and /workspace/.
+ABSOLUTE = re.compile(
+    r"""(?<![\w./:)\]}<>*-])(?<!\+\ ['"])/(?!path/to/|workspace/)[\w.~-]+/[\w.~-]"""
+    r"""|(?<![\w])[A-Za-z]:[\\/](?!/)|(?<!\\)\\\\[\w.-]+\\|(?<!\w)~[\w.-]*/|file:/""",
+    re.VERBOSE,
+)
+HOME = re.compile(rb"/(?:home|Users|root)/[\w.-]+/|[A-Za-z]:\\Users\\[\w.-]+")
+# What a config says of the computer or the people it was trained with, and what it may say all the same.
+PRIVATE_SETTINGS = {
+    "reader": ("mean",),
+    "run_name": ("second pass",),
+    "tracking_uri": (),
+    "dataset_file": (),
+    "dataset_dir": (),
+    "encoder_weights": ("package",),
+}
+# A shorter name, or a shorter number, would be found in any text.
+SHORTEST, SHORTEST_NUMBER = 4, 6
+
+
+def check_texts(folder: Path, identifiers: Iterable[str]) -> None:
+    """Look through every file of a bundle that is about to be packed.
+
+    Args:
+        folder: its folder.
+        identifiers: what may not occur in it (`identifiers_of`).
+
+    Raises:
+        BundleError: naming the file, the line or key, and what was found there.
+    """
+    names = sorted(filter(_telling, set(identifiers)), key=len, reverse=True)
+    any_name = re.compile("|".join(rf"(?<![\w.-]){re.escape(name)}(?![\w-])" for name in names)) if names else None
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_dir():
+            continue
+        if not is_text(name):
+            check_binary(path, name)
+            continue
+        for place, text in _texts(path, name):
+            if found := ABSOLUTE.search(text):
+                raise BundleError(f"{name}, {place}: holds a path of this computer: {_around(text, found)}")
+            if any_name is not None and (found := any_name.search(text)):
+                raise BundleError(f"{name}, {place}: holds {found.group()!r}, a patient, case, image or reader")
+
+
+def check_settings(folder: Path) -> None:
+    """Look for settings that tell of people and computers, in the configs.
+
+    Raises:
+        BundleError: naming the file and the key.
+    """
+    for path in sorted((folder / "configs").glob("*.yaml")):
+        name = f"configs/{path.name}"
+        for place, value in entries(read_yaml(path, name), name):
+            allowed = PRIVATE_SETTINGS.get(place.rsplit("#", 1)[-1])
+            if allowed is None or not isinstance(value, str) or value in allowed or value.startswith(("$", "@")):
+                continue
+            raise BundleError(
+                f"{name}, {place}: {value!r} tells of your people or computers; set it to "
+                f"{' or '.join((*allowed, 'null'))} there and give it on the command line when you train"
+            )
+
+
+def identifiers_of(evaluation: Path, dataset: Path | None) -> set[str]:
+    """Patients, cases, images and readers an evaluation and a data set file name."""
+    found: set[str] = set()
+    metrics = json.loads((evaluation / "metrics.json").read_text(encoding="utf-8"))
+    found.update(metrics.get("images") or {})
+    table = evaluation / "cases.csv"
+    if table.is_file():
+        with table.open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                found.update((row["case_id"], row["patient"], PurePosixPath(row["image"]).name, row["image"]))
+    if dataset is not None:
+        for case in load_dataset(dataset).cases:
+            found.update((case.id, case.patient or "", PurePosixPath(case.image).name, case.image))
+            found.update(annotation.reader for annotation in case.annotations)
+    # "mean" and the simulator are words of this package, not people.
+    return found - {"", "mean", "simulator"}
+
+
+def _texts(path: Path, name: str) -> Iterator[tuple[str, str]]:
+    """Values by key where the file has keys, then every line (comments, and the keys themselves)."""
+    content: Any = None
+    if name.endswith(".yaml"):
+        content = read_yaml(path, name)
+    elif name.endswith(".json"):
+        content = read_json(path, name)
+    for place, value in entries(content, name):
+        if isinstance(value, str):
+            yield place or "top level", value
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        yield f"line {number}", line
+
+
+def _telling(name: str) -> bool:
+    return len(name) >= (SHORTEST_NUMBER if name.isdigit() else SHORTEST)
+
+
+def check_binary(path: Path, name: str) -> None:
+    """Exported models may carry the source files' places as debug information."""
+    content = path.read_bytes()
+    own = {str(place) + "/" for place in (Path.home(), sys.prefix, Path(monai_landmarks.__file__).parents[1])}
+    found = [match.group().decode() for match in HOME.finditer(content)]
+    found += [place for place in own if len(place) > 2 and place.encode() in content]
+    if found:
+        raise BundleError(f"{name}: holds a path of this computer, {found[0]}; export the model again without it")
+
+
+def _around(text: str, found: re.Match[str]) -> str:
+    return repr(text[found.start() : found.end() + 40].split("'")[0].split('"')[0][:60])

@@ -1,0 +1,103 @@
+"""Judging a bundle's config files before MONAI reads them. Nothing of theirs is evaluated, imported or built.
+
+docs/explanation/bundle_safety.md says what this protects from and what it does not.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from monai_landmarks.sharing.allowed import LIST, Allowed, allowed_in
+from monai_landmarks.sharing.layout import BUNDLE_METADATA, CONFIG, CONFIGS, LOGGING, MAX_TEXT, BundleError
+from monai_landmarks.sharing.safe_expressions import MAX_NUMBER, check_expression
+from monai_landmarks.sharing.safe_files import entries, read_json, read_yaml
+from monai_landmarks.sharing.safe_logging import check_logging
+
+KEY = re.compile(r"[A-Za-z0-9_]+(#[A-Za-z0-9_]+)*")
+TARGET = "_target_"
+# _mode_ and _debug_ start a debugger or hand a class out uncalled.
+SPECIAL_KEYS = (TARGET, "_disabled_", "_requires_", "_desc_")
+RELATIVE = re.compile(r"[@%](#|::)")
+
+
+def check_configs(folder: Path) -> None:
+    """Judge every config of an unpacked bundle: YAML files, metadata.json and logging.conf.
+
+    Raises:
+        BundleError: naming the file, the key and what is wrong with it.
+    """
+    for path in sorted((folder / CONFIGS).iterdir()):
+        name = path.relative_to(folder).as_posix()
+        if name == BUNDLE_METADATA:
+            check_metadata_texts(path, name)
+        elif name == LOGGING:
+            check_logging(path, name)
+        elif CONFIG.fullmatch(name):
+            check_config(path, name)
+        else:
+            raise BundleError(f"{name}: is no config of a bundle; its name must be lower case and end with .yaml")
+
+
+def check_config(path: Path, name: str) -> None:
+    """Judge one YAML file.
+
+    Args:
+        path: the file.
+        name: what it is called in the bundle; inference.yaml may use less than the others.
+
+    Raises:
+        BundleError: naming the file, the key and what is wrong with it.
+    """
+    allowed = allowed_in(name)
+    for place, value in entries(read_yaml(path, name), name):
+        try:
+            if isinstance(value, dict):
+                _check_keys(value, allowed)
+            elif isinstance(value, str):
+                check_text(value, allowed)
+            elif isinstance(value, int) and abs(value) > MAX_NUMBER:
+                raise BundleError(f"a number beyond {MAX_NUMBER} is not allowed")
+        except BundleError as error:
+            remedy = f"; {LIST} lists what is" if "list of allowed" in str(error) else ""
+            raise BundleError(f"{name}, {place or 'top level'}: {error}{remedy}") from None
+
+
+def check_text(value: str, allowed: Allowed) -> None:
+    """Judge a value: an expression, a reference, or a text that means nothing to MONAI."""
+    if value.startswith("%"):
+        raise BundleError(f"{value!r} includes another file or part; includes are refused")
+    if RELATIVE.search(value):
+        raise BundleError(f"{value!r} holds a relative reference; write the whole one")
+    if value.startswith("$"):
+        check_expression(value, allowed)
+
+
+def check_metadata_texts(path: Path, name: str) -> None:
+    """MONAI merges metadata.json into the config it runs, so nothing in it may mean anything to MONAI.
+
+    Raises:
+        BundleError: naming the file and the key.
+    """
+    if path.stat().st_size > MAX_TEXT:
+        raise BundleError(f"{name}: is too large")
+    for place, value in entries(read_json(path, name), name):
+        if isinstance(value, dict) and any(key.rsplit("#")[-1].rsplit(":")[-1] == TARGET for key in value):
+            raise BundleError(f"{name}, {place or 'top level'}: {TARGET} has no place in metadata")
+        if isinstance(value, str) and value.startswith(("$", "@", "%")):
+            raise BundleError(f"{name}, {place}: {value!r} would be evaluated; metadata holds plain texts")
+
+
+def _check_keys(mapping: dict[str, Any], allowed: Allowed) -> None:
+    for key, value in mapping.items():
+        if not KEY.fullmatch(key):
+            raise BundleError(f"the key {key!r} must be letters, digits and _, with # between levels")
+        last = key.rsplit("#", 1)[-1]
+        if last.startswith("_") and last not in SPECIAL_KEYS:
+            raise BundleError(f"the key {key} is refused; of MONAI's own only {', '.join(SPECIAL_KEYS)} are allowed")
+        if last == TARGET and (not isinstance(value, str) or allowed.target(value) is None):
+            raise BundleError(f"the target {value!r} is not in the list of allowed targets")
+        if last in allowed.pinned and not any(value is v or value == v != 0 for v in allowed.pinned[last]):
+            choices = " or ".join(map(repr, allowed.pinned[last]))
+            raise BundleError(f"{key} must be {choices} in a bundle; who runs it says where data come from and go to")
