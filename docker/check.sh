@@ -37,7 +37,7 @@ make_base() {
 }
 
 build() {
-    local options=(--layers --force-rm --pull-never --build-arg "BASE=$base" --target "$target" --tag "$image")
+    local options=(--no-cache --force-rm --pull-never --build-arg "BASE=$base" --target "$target" --tag "$image")
     if [ -n "${TORCH_INDEX:-}" ]; then options+=(--build-arg "TORCH_INDEX=$TORCH_INDEX"); fi
     # pip's settings of this machine, for the build alone.
     echo '[global]' >"$work/pip.conf"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 
 class LandmarksError(Exception):
@@ -15,6 +16,10 @@ class ReadError(LandmarksError):
 
 class UnsupportedObjectError(ReadError):
     """The file is readable but is no radiograph (a report, a presentation state, a directory, ...)."""
+
+
+class WriteError(LandmarksError):
+    """A result cannot be written. The message names the file and the remedy."""
 
 
 class DatasetError(LandmarksError):
@@ -37,3 +42,18 @@ def find_cause(error: BaseException | None) -> LandmarksError | None:
 
 class ConfigError(LandmarksError):
     """A setting or a combination of settings that cannot work."""
+
+
+@contextmanager
+def writing(path: object) -> Iterator[None]:
+    """Say what to do when the operating system refuses to write a file.
+
+    Raises:
+        WriteError: instead of its OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        remedy = "free space on the disk, check the permissions, or name another folder"
+        raise WriteError(f"{path}: cannot be written ({reason}); {remedy}") from error

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from monai_landmarks.cli.options import Origin
+from monai_landmarks.cli.options import Origin, refuse_filled
 from monai_landmarks.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -35,6 +35,9 @@ def export(
         Origin | None,
         typer.Option(help="(0, 0) is the first pixel's centre, or its corner; as the tool has it without."),
     ] = None,
+    png: Annotated[
+        bool, typer.Option("--png", help="Name the PNG copies that `pictures` writes in place of the images.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that is not empty.")] = False,
 ) -> None:
     """Write points for VIA, COCO, LabelMe, CVAT, 3D Slicer, as text or as a table.
@@ -43,10 +46,11 @@ def export(
     """
     from monai_landmarks.data.annotations import export_annotations
 
-    if output.exists() and (not output.is_dir() or any(output.iterdir())) and not force:
-        raise ConfigError(f"{output} exists and is not empty; name another folder or add --force")
+    refuse_filled(output, force)
     dataset = _read(source, images)
-    written = export_annotations(dataset, format, output, reader=reader, origin=origin.value if origin else None)
+    written = export_annotations(
+        dataset, format, output, reader=reader, origin=origin.value if origin else None, png=png
+    )
     for note in written.notes:
         typer.echo(f"note: {note}")
     typer.echo(f"{output}: {len(written.files)} file(s) of the format {format}, {len(dataset.cases)} case(s)")

@@ -18,6 +18,7 @@ VERBS = (
     "simulate",
     "import_",
     "export",
+    "pictures",
     "split",
     "check",
     "bundles",

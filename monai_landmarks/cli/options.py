@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import typer
 
 from monai_landmarks.errors import ConfigError
 
@@ -34,6 +37,20 @@ def refuse_overwriting(path: Path, force: bool) -> None:
     """Stop before any work if a file is there already."""
     if path.exists() and not force:
         raise ConfigError(f"{path} exists already; name another file or add --force")
+
+
+def refuse_filled(folder: Path, force: bool) -> None:
+    """Stop before any work if a folder to write to holds something, or is a file."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())) and not force:
+        raise ConfigError(f"{folder} exists and is not empty; name another folder or add --force")
+
+
+def report_left_out(skipped: Sequence[tuple[Path, str]], failed: Sequence[tuple[Path, str]]) -> None:
+    """Print which files were not used, and why."""
+    for path, reason in skipped:
+        typer.echo(f"skipped {path}: {reason}")
+    for path, reason in failed:
+        typer.echo(f"failed  {path}: {reason}", err=True)
 
 
 def splits_line(dataset: LandmarkDataset) -> str:

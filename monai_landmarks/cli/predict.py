@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from monai_landmarks.cli.options import report_left_out
 from monai_landmarks.engines.backend import Backend
 from monai_landmarks.errors import ConfigError
 from monai_landmarks.export.kinds import DicomResult
@@ -74,10 +75,7 @@ def predict(
             dicom=dicom or [],
             backend=backend,
         )
-    for path, reason in outcome.skipped:
-        typer.echo(f"skipped {path}: {reason}")
-    for path, reason in outcome.failed:
-        typer.echo(f"failed  {path}: {reason}", err=True)
+    report_left_out(outcome.skipped, outcome.failed)
     for name, note in outcome.notes:
         typer.echo(f"note    {name}: {note}")
     typer.echo(f"{outcome.predicted} predicted, {len(outcome.failed)} failed, {len(outcome.skipped)} skipped")

@@ -39,10 +39,12 @@ class Discovery:
     Attributes:
         files: images, and files that claim to be one; reading reports those that are broken.
         skipped: the other files, each with the reason.
+        copies: of a file, the further files with its SOP instance; they are among the skipped.
     """
 
     files: list[Path] = field(default_factory=list)
     skipped: list[tuple[Path, str]] = field(default_factory=list)
+    copies: dict[Path, list[Path]] = field(default_factory=dict)
 
 
 def discover(inputs: Sequence[str | Path]) -> Discovery:
@@ -66,12 +68,21 @@ def discover(inputs: Sequence[str | Path]) -> Discovery:
         if resolved in seen_files:
             continue
         seen_files.add(resolved)
-        reason = _why_skipped(path, seen_instances)
+        reason, instance = _why_skipped(path)
+        first = seen_instances.setdefault(instance, path) if instance else path
+        if first != path:
+            found.copies.setdefault(first, []).append(path)
+            reason = same_image_as(first)
         if reason:
             found.skipped.append((path, reason))
         else:
             found.files.append(path)
     return found
+
+
+def same_image_as(first: Path) -> str:
+    """The reason to leave out a further copy of a SOP instance."""
+    return f"the same image as {first}"
 
 
 def _walk(given: Path) -> Iterator[Path]:
@@ -90,21 +101,21 @@ def _walk(given: Path) -> Iterator[Path]:
         yield from (Path(folder) / name for name in sorted(files) if not name.startswith("."))
 
 
-def _why_skipped(path: Path, seen: dict[str, Path]) -> str:
-    """The reason to leave a file out; "" to read it. `seen` collects the SOP instances met so far."""
+def _why_skipped(path: Path) -> tuple[str, str]:
+    """The reason to leave a file out, "" to read it; and the SOP instance of one to read, "" where unknown."""
     claims = path.name.lower().endswith(IMAGE_SUFFIXES)
     try:
         if not path.is_file():
-            return "not a regular file"
+            return "not a regular file", ""
         kind = sniff(path)
         if kind is None and not claims:
-            return "empty file" if path.stat().st_size == 0 else "not an image file"
+            return "empty file" if path.stat().st_size == 0 else "not an image file", ""
     except OSError:
-        return ""
-    return _why_dicom_skipped(path, seen) if kind == "DICOM" else ""
+        return "", ""
+    return _why_dicom_skipped(path) if kind == "DICOM" else ("", "")
 
 
-def _why_dicom_skipped(path: Path, seen: dict[str, Path]) -> str:
+def _why_dicom_skipped(path: Path) -> tuple[str, str]:
     with quiet:
         try:
             ds = pydicom.dcmread(path, force=True, stop_before_pixels=True, specific_tags=TAGS)
@@ -113,8 +124,5 @@ def _why_dicom_skipped(path: Path, seen: dict[str, Path]) -> str:
             # A header cut short must not make the good copy a duplicate.
             complete = "Rows" in ds
         except Exception:
-            return ""
-    if reason or not instance or not complete:
-        return reason
-    first = seen.setdefault(instance, path)
-    return "" if first == path else f"the same image as {first}"
+            return "", ""
+    return reason, instance if complete and not reason else ""

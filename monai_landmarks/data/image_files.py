@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+from monai_landmarks.data.discover import IMAGE_SUFFIXES
 
 # What may lie beside the images under the same name.
 OTHER_SUFFIXES = frozenset({".csv", ".json", ".txt", ".xml", ".md", ".xlsx", ".xls", ".pdf", ".tsv", ".yaml"})
@@ -59,3 +61,18 @@ class ImageFolder:
 def common_folder(files: Sequence[Path]) -> Path:
     """The deepest folder that all files lie in, absolute; links are not followed."""
     return Path(os.path.commonpath([Path(os.path.normpath(Path.cwd() / file)).parent for file in files]))
+
+
+def png_names(images: Iterable[str]) -> dict[str, str]:
+    """The names of PNG copies: .png for an image's extension, or behind its whole name where two would be one.
+
+    A name may hold dots that are no extension: 1.2.840 becomes 1.2.840.png.
+    """
+    short = {name: _without_extension(name) + ".png" for name in images}
+    uses = Counter(name.lower() for name in short.values())
+    return {name: copy if uses[copy.lower()] == 1 else f"{name}.png" for name, copy in short.items()}
+
+
+def _without_extension(name: str) -> str:
+    path = Path(name)
+    return path.with_suffix("").as_posix() if path.suffix.lower() in IMAGE_SUFFIXES else name

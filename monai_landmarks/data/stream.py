@@ -10,7 +10,7 @@ from typing import Any
 from monai.data import MetaTensor
 from torch.utils.data import IterableDataset
 
-from monai_landmarks.data.discover import discover
+from monai_landmarks.data.discover import discover, same_image_as
 from monai_landmarks.errors import ConfigError, LandmarksError, ReadError, UnsupportedObjectError, find_cause
 
 # Planes whose spacing a magnification may divide.
@@ -41,6 +41,8 @@ def check_scope(meta: Mapping[str, Any], scope: Mapping[str, Sequence[str]]) -> 
 class RadiographStream(IterableDataset):
     """Reads radiographs one after the other; a file that cannot be used never stops the rest.
 
+    Where several files hold the same DICOM image, the first that can be read is used.
+
     Args:
         inputs: files and folders.
         transform: the bundle's preprocessing, from a path under "image" on.
@@ -61,7 +63,7 @@ class RadiographStream(IterableDataset):
     def __init__(
         self,
         inputs: Sequence[str | Path],
-        transform: Callable[[dict[str, Any]], Any],
+        transform: Callable[[Any], Any],
         scope: Mapping[str, Sequence[str]] | None = None,
         spacing_mm: Sequence[float] | None = None,
         magnification: float | None = None,
@@ -77,24 +79,38 @@ class RadiographStream(IterableDataset):
         self.ball_spacing_mm = tuple(ball_spacing_mm) if ball_spacing_mm is not None else None
         found = discover(self.roots)
         self.files = found.files
+        self.copies = found.copies
         self.skipped: list[tuple[Path, str]] = list(found.skipped)
         self.failed: list[tuple[Path, str]] = []
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Items in the order of the files."""
         for number, path in enumerate(self.files):
-            item = {"image": str(path), "case_id": self.name_of(path), "file": str(path), "index": number}
-            try:
-                loaded = self.load(item)
-                check_scope(_meta(loaded["image"]), self.scope)
-            except Exception as error:
-                reason = find_cause(error)
-                if not isinstance(reason, (ReadError, ScopeError)):
-                    raise
-                target = self.skipped if isinstance(reason, UnsupportedObjectError) else self.failed
-                target.append((path, str(reason)))
-                continue
-            yield loaded
+            fault = None
+            for file in (path, *self.copies.get(path, ())):
+                item = {"image": str(file), "case_id": self.name_of(file), "file": str(file), "index": number}
+                try:
+                    loaded = self.load(item)
+                    check_scope(_meta(loaded["image"]), self.scope)
+                except Exception as error:
+                    reason = find_cause(error)
+                    if not isinstance(reason, (ReadError, ScopeError)):
+                        raise
+                    fault = fault or reason
+                    continue
+                if fault is not None:
+                    self._exchange(path, file, fault)
+                yield loaded
+                break
+            else:
+                target = self.skipped if isinstance(fault, UnsupportedObjectError) else self.failed
+                target.append((path, str(fault)))
+
+    def _exchange(self, path: Path, copy: Path, fault: LandmarksError) -> None:
+        """Skip a file that cannot be read instead of the copy of it that can."""
+        again = {other: same_image_as(copy) for other in self.copies[path]}
+        self.skipped = [(file, again.get(file, reason)) for file, reason in self.skipped if file != copy]
+        self.skipped.append((path, f"its copy {copy} is used instead: {fault}"))
 
     def load(self, item: dict[str, Any]) -> dict[str, Any]:
         """An item as its file has it; read once more with the user's spacing or magnification where it lacks them."""

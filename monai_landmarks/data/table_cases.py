@@ -10,6 +10,7 @@ from typing import Any
 
 from monai_landmarks.data.dataset import Annotation, Case
 from monai_landmarks.data.image_files import ImageFolder
+from monai_landmarks.data.numbers import finite_number
 from monai_landmarks.data.pseudonyms import pseudonyms
 from monai_landmarks.data.table_file import Row, Table
 
@@ -29,10 +30,7 @@ class RowReader:
 
     def number(self, text: str) -> float:
         """A finite number."""
-        value = float(text.replace(",", ".") if self.table.decimal_comma else text)
-        if not math.isfinite(value):
-            raise ValueError
-        return value
+        return finite_number(text.replace(",", ".") if self.table.decimal_comma else text)
 
     def split(self, text: str) -> str:
         """Our name of a split."""

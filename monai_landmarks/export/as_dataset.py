@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from monai_landmarks.data.annotations.documents import Malformed, Node, load_json
+from monai_landmarks.data.annotations.documents import Malformed
+from monai_landmarks.data.annotations.json_documents import Node, load_json
 from monai_landmarks.data.annotations.marks import Findings
 from monai_landmarks.data.dataset import Annotation, Case, LandmarkDataset
 from monai_landmarks.data.image_files import ImageFolder
@@ -44,8 +45,9 @@ def predicted_dataset(path: Path, images: Path | None = None) -> LandmarkDataset
             raise Malformed(f"key format, version: must be {FORMAT} {VERSION}; written by another version?")
         reader = _reader(root["model"])
         for item in root["images"].members():
-            names = names or list(item["points"].fields())
             with findings.at():
+                names = names or list(item["points"].fields())
+                _check_names(item["points"], names)
                 case = _case(item, reader, folder)
                 if (case.image, case.frame) in cases:
                     raise Malformed(f"key {item.path}.image: {case.image} is predicted twice")
@@ -57,6 +59,15 @@ def predicted_dataset(path: Path, images: Path | None = None) -> LandmarkDataset
     ids = case_ids(list(cases))
     named = [case.model_copy(update={"id": ids[key]}) for key, case in cases.items()]
     return LandmarkDataset(scheme=scheme_of(path.stem, names), cases=named, root=images or path.parent)
+
+
+def _check_names(points: Node, names: list[str]) -> None:
+    differing = sorted(set(names) ^ points.fields().keys())
+    if differing:
+        raise Malformed(
+            f"key {points.path}: differs from the first image in {', '.join(differing)}; export the predictions of "
+            "each model apart"
+        )
 
 
 def _reader(model: Node) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monai_landmarks.data.quiet import quiet
-from monai_landmarks.errors import ConfigError, LandmarksError
+from monai_landmarks.errors import ConfigError, LandmarksError, writing
 from monai_landmarks.export.device import Device
 from monai_landmarks.export.kinds import DicomResult
 from monai_landmarks.export.predictions import PredictedImage
@@ -60,6 +60,9 @@ class ResultWriter:
 
         Returns:
             What there is to know: results that were not written and why, landmarks and values left out.
+
+        Raises:
+            WriteError: the disk is full, or nothing may be written to the folder.
         """
         try:
             source = read_source(image.file, image.frame)
@@ -69,7 +72,8 @@ class ResultWriter:
         if image.outside:
             names = ", ".join(point.name for point in image.outside)
             notes.append(f"outside the image, left out of the DICOM results: {names}")
-        self.directory.mkdir(parents=True, exist_ok=True)
+        with writing(self.directory):
+            self.directory.mkdir(parents=True, exist_ok=True)
         for kind, writer in self.writers.items():
             try:
                 # Libraries warn of what the source holds, in words that quote it.
@@ -81,7 +85,9 @@ class ResultWriter:
                 # highdicom and pydicom raise anything on an unusual header, and their words may quote it.
                 notes.append(f"no {kind}: the image's header is damaged or of an unknown kind ({type(error).__name__})")
             else:
-                (self.directory / f"{stem}.{kind}.dcm").write_bytes(content)
+                path = self.directory / f"{stem}.{kind}.dcm"
+                with writing(path):
+                    path.write_bytes(content)
         return notes
 
 

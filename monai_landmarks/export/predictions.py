@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from monai_landmarks.errors import writing
+
 if TYPE_CHECKING:
     from monai_landmarks.measure.values import Measured
 
@@ -181,6 +183,7 @@ def write_predictions(
     failed: Sequence[tuple[str, str]],
     model: dict[str, Any],
     notes: Sequence[tuple[str, str]] = (),
+    stopped: str | None = None,
 ) -> None:
     """Write predictions.csv, measurements.csv and predictions.json.
 
@@ -193,8 +196,13 @@ def write_predictions(
         failed: radiographs that could not be used, with the reason.
         model: what made the points.
         notes: what else there is to know of an image, by its name.
+        stopped: why the run ended early and further images are missing.
+
+    Raises:
+        WriteError: a file cannot be written.
     """
-    directory.mkdir(parents=True, exist_ok=True)
+    with writing(directory):
+        directory.mkdir(parents=True, exist_ok=True)
     _write_table(directory / "predictions.csv", FIELDS, [row for image in images for row in image.rows()])
     measured = [row for image in images for row in image.measurement_rows()]
     _write_table(directory / "measurements.csv", MEASUREMENT_FIELDS, measured)
@@ -207,9 +215,11 @@ def write_predictions(
         "failed": [{"image": name, "reason": reason} for name, reason in failed],
         "skipped": [{"image": name, "reason": reason} for name, reason in skipped],
         "notes": [{"image": name, "note": note} for name, note in notes],
+        "stopped": stopped,
     }
-    text = json.dumps(document, indent=1, allow_nan=False) + "\n"
-    (directory / "predictions.json").write_text(text, encoding="utf-8")
+    path = directory / "predictions.json"
+    with writing(path):
+        path.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def known_spacing(values: Sequence[float]) -> tuple[float, float] | None:
@@ -225,7 +235,7 @@ def file_stem(image: str) -> str:
 
 
 def _write_table(path: Path, fields: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with writing(path), path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fields)
         writer.writeheader()
         writer.writerows(rows)

@@ -8,7 +8,6 @@ import numpy as np
 from highdicom import pr
 from highdicom.content import PresentationLUTTransformation
 from pydicom.dataset import Dataset
-from pydicom.filewriter import correct_ambiguous_vr
 
 from monai_landmarks.errors import UnsupportedObjectError
 from monai_landmarks.export.device import UNVERIFIED, Device
@@ -112,18 +111,24 @@ def _display(state: Dataset, image: PredictedImage, source: Source) -> None:
 def _grey_values(state: Dataset, source: Source) -> None:
     """Modality and VOI transformation as the image has them; what is missing or malformed there is left out."""
     group = _functional(source, "PixelValueTransformationSequence")
-    rescale = _carried(group, "RescaleIntercept", "RescaleSlope")
+    rescale = _carried(source, group, "RescaleIntercept", "RescaleSlope")
     if rescale:
         rescale.RescaleType = group.get("RescaleType") or "US"
-    state.update(_carried(group, "ModalityLUTSequence") or rescale)
+    state.update(_carried(source, group, "ModalityLUTSequence") or rescale)
     group = _functional(source, "FrameVOILUTSequence")
-    window = _carried(group, "WindowCenter", "WindowWidth")
-    if window:
-        window.update(_carried(group, "WindowCenterWidthExplanation"))
-        window.update(_carried(group, "VOILUTFunction"))
-    shown = _carried(group, "VOILUTSequence") or window
+    shown = _carried(source, group, "VOILUTSequence") or _window(source, group)
     if shown:
         state.SoftcopyVOILUTSequence = [shown]
+
+
+def _window(source: Source, group: Dataset) -> Dataset:
+    """Empty unless every width is positive: another one is forbidden, and shows nothing."""
+    window = _carried(source, group, "WindowCenter", "WindowWidth")
+    if not window or np.min(np.asarray(window.WindowWidth, dtype=float)) <= 0:
+        return Dataset()
+    window.update(_carried(source, group, "WindowCenterWidthExplanation"))
+    window.update(_carried(source, group, "VOILUTFunction"))
+    return window
 
 
 def _functional(source: Source, name: str) -> Dataset:
@@ -137,14 +142,22 @@ def _functional(source: Source, name: str) -> Dataset:
     return header
 
 
-def _carried(source: Dataset, *names: str) -> Dataset:
-    """These attributes; empty unless all are there and sound."""
+def _carried(source: Source, group: Dataset, *names: str) -> Dataset:
+    """These attributes of the header or a group of it; empty unless all are there and sound."""
     item = Dataset()
     try:
-        correct_ambiguous_vr(source, True)
         for name in names:
-            carry(source, item, name)
+            carry(group, item, name)
+        if source.header.original_encoding[1] is False:
+            _swap_tables(item)
     except Exception:
         # Missing, or pydicom cannot make sense of it.
         return Dataset()
     return item if all(element.VM for element in item) else Dataset()
+
+
+def _swap_tables(item: Dataset) -> None:
+    """Turn the words of tables (OW) to little endian, in place: unlike numbers they are written as they are."""
+    for element in item.iterall():
+        if element.keyword == "LUTData" and element.VR == "OW":
+            element.value = np.frombuffer(element.value, ">u2").astype("<u2").tobytes()

@@ -14,6 +14,7 @@ from monai.engines.workflow import Workflow
 from monai.utils import CommonKeys
 
 from monai_landmarks.data.stream import RadiographStream
+from monai_landmarks.errors import WriteError, find_cause, writing
 from monai_landmarks.export.dicom import ResultWriter
 from monai_landmarks.export.kinds import result_kinds
 from monai_landmarks.export.pictures import picture_of
@@ -68,14 +69,20 @@ class PredictionWriter:
         self.images: list[PredictedImage] = []
         self.notes: list[tuple[str, str]] = []
         self.taken: set[str] = set()
+        self.stopped: str | None = None
 
     def attach(self, engine: Workflow) -> None:
         """Register on an evaluator."""
         engine.add_event_handler(Events.ITERATION_COMPLETED, self.iteration_completed)
         engine.add_event_handler(Events.COMPLETED, self.completed)
+        engine.add_event_handler(Events.EXCEPTION_RAISED, self.exception_raised)
 
     def iteration_completed(self, engine: Workflow) -> None:
-        """Take the points of a batch."""
+        """Take the points of a batch.
+
+        Raises:
+            WriteError: a picture or a DICOM result cannot be written.
+        """
         for item, output in zip(engine.state.batch, engine.state.output):
             image = self.measured(self.predicted(item, np.asarray(output[CommonKeys.PRED])))
             self.images.append(image)
@@ -85,8 +92,10 @@ class PredictionWriter:
             stem = self.free_stem(image.name)
             if self.overlays:
                 target = self.directory / "overlays" / f"{stem}.png"
-                target.parent.mkdir(parents=True, exist_ok=True)
-                picture_of(image).save(target)
+                picture = picture_of(image)
+                with writing(target):
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    picture.save(target)
             if self.results:
                 self.notes += [(image.name, note) for note in self.results.write(image, stem)]
 
@@ -128,10 +137,31 @@ class PredictionWriter:
     def completed(self, engine: Workflow) -> None:
         """Write the tables; leave the notes where whoever runs the engine finds them."""
         engine.state.notes = self.notes
+        self.write_tables()
+
+    def exception_raised(self, engine: Workflow, error: Exception) -> None:
+        """Write the tables of what was predicted so far. Ignite leaves raising the error to this handler.
+
+        Raises:
+            Exception: the error itself.
+            WriteError: the error, and that the tables cannot be written either.
+        """
+        # Ignite comes twice: for the epoch and for the run.
+        if self.stopped is None:
+            self.stopped = str(find_cause(error) or type(error).__name__)
+            try:
+                self.write_tables()
+            except WriteError as second:
+                raise WriteError(f"{self.stopped}; the tables are incomplete, too: {second}") from error
+        raise error
+
+    def write_tables(self) -> None:
+        """Write what there is, and why it is not all."""
+        stopped = None if self.stopped is None else self.below(self.stopped)
         skipped = [(self.stream.name_of(path), self.below(reason)) for path, reason in self.stream.skipped]
         failed = [(self.stream.name_of(path), self.below(reason)) for path, reason in self.stream.failed]
         notes = [(image, self.below(note)) for image, note in self.notes]
-        write_predictions(self.directory, self.images, skipped, failed, self.model, notes)
+        write_predictions(self.directory, self.images, skipped, failed, self.model, notes, stopped)
 
     def below(self, text: str) -> str:
         """A message without the folders above the inputs: tables are passed on, and folders may name people."""

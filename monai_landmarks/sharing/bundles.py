@@ -119,7 +119,7 @@ def settings_of(metadata: dict[str, Any]) -> dict[str, Any]:
 
 
 def errors_of(metadata: dict[str, Any]) -> dict[str, float]:
-    """Standard deviation in mm of a coordinate of each landmark, found when the packed model was evaluated; else none."""
+    """Standard deviation in mm of a coordinate of each landmark, by a packed model's evaluation; none for others."""
     return metadata[OWN_KEY].get("errors_mm", {})
 
 

@@ -53,6 +53,12 @@ def predictions(**changes):
     } | changes
 
 
+def other_landmarks():
+    (image,) = predictions()["images"]
+    points = image["points"]
+    return image | {"image": "0002.png", "points": {"hip_left": points["hip_left"], "knee": points["hip_right"]}}
+
+
 @pytest.fixture
 def predicted(tmp_path):
     (tmp_path / "images" / "sub").mkdir(parents=True)
@@ -110,6 +116,10 @@ def test_predictions_become_a_reader_of_their_own(run, predicted, tmp_path):
         ({"images": []}, "nothing was predicted"),
         ({"images": predictions()["images"] * 2}, "is predicted twice"),
         ({"images": [{"image": "x.png", "size": [1, 2]}]}, "key images[0]: 'points' is missing"),
+        (
+            {"images": [*predictions()["images"], other_landmarks()]},
+            "key images[1].points: differs from the first image in hip_right, knee",
+        ),
         ({"model": {}}, "key model: 'bundle' is missing"),
     ],
 )
@@ -182,3 +192,22 @@ def test_corner_or_centre(run, predicted, tmp_path):
     run("import", source, "--images", images, "-o", tmp_path / "corner.json", "--origin", "corner")
     points = load_dataset(tmp_path / "corner.json").cases[0].annotations[0].points
     assert points == {"hip_left": (0.5, 1.5), "hip_right": (2.5, 3.5)}
+
+
+def test_the_order_of_points_without_names_is_told(run, predicted, tmp_path):
+    base, images, text = tmp_path / "d.json", tmp_path / "images", tmp_path / "0001.txt"
+    run("import", coco(tmp_path, "a.json", 1), "--reader", "senior", "--images", images, "-o", base)
+    text.write_text("1,2\n3,4\n")
+    result = run("import", text, "--reader", "junior", "--merge", base, "-o", tmp_path / "x.json")
+    assert (
+        "note: 1 file(s) do not name their points; they are taken in the order given: 2 landmarks from 'hip_left' to "
+        "'hip_right'"
+    ) in result.output
+
+
+def test_an_export_for_copies_is_taken_back_to_the_images(run, blobs, tmp_path):
+    run("export", blobs, "--format", "coco", "-o", tmp_path / "out", "--png")
+    run("export", blobs, "--format", "slicer", "-o", tmp_path / "no", "--png", error=ConfigError)
+    images = blobs.parent / "images"
+    run("import", tmp_path / "out", "--images", images, "-o", tmp_path / "d.json", "--landmarks", blobs)
+    assert len(load_dataset(tmp_path / "d.json").cases) == 14

@@ -89,7 +89,7 @@ def test_every_fault_of_the_lines_with_its_number(folder):
         "001,training,r,1,2,p,L,1,1,0.1\n"
         "001,training,r,1,2,p,L,1,1,0.1\n"  # 4: twice
         "001,test,s,1,,q,middle,1,2,0\n"  # 5: split, point, patient, side, grade, spacing
-        "002,tarin,r,x,2,p,L,1,1,1 2 3\n"  # 6: split, point, spacing
+        "002,tarin,r,1_0,2,p,L,1,1,1 2 3\n"  # 6: split, point, spacing
         "002,train,r,1\n"  # 7: too short
         ",train,r,1,2,p,L,1,1,\n"  # 8: no image
         "002,train,u,nan,2,p,L,0,1,\n"  # 9: frame
@@ -107,7 +107,7 @@ def test_every_fault_of_the_lines_with_its_number(folder):
         "line 5: attribute grade '2' contradicts line 3",
         "line 5: '0' must be a positive number",
         "line 6: split 'tarin' is unknown",
-        "line 6, a: ('x', '2') is no point",
+        "line 6, a: ('1_0', '2') is no point",
         "line 6: spacing_mm '1 2 3' must be one number or two",
         "line 8: the image is not named",
         "line 9: frame '0' must be",

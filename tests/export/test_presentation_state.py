@@ -4,8 +4,8 @@ import numpy as np
 import pydicom
 import pytest
 from dicom_samples import POINTS, SIZE
-from pydicom.dataset import Dataset
-from pydicom.uid import EnhancedXAImageStorage
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import EnhancedXAImageStorage, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from monai_landmarks.export.kinds import DicomResult
 from monai_landmarks.export.predictions import PredictedPoint
@@ -181,3 +181,28 @@ def test_an_image_without_points(image_file, write, dicom_errors):
     assert "GraphicObjectSequence" not in pydicom.dcmread(files[DicomResult.GSPS]).GraphicAnnotationSequence[0]
     for file in files.values():
         assert dicom_errors(file) == set(), file
+
+
+@pytest.mark.parametrize("width", ["0", ["10", "0"], "-5"])
+def test_a_window_without_width_is_left_out(state, width):
+    centre = ["1", "2"] if isinstance(width, list) else "1"
+    assert "SoftcopyVOILUTSequence" not in state(WindowCenter=centre, WindowWidth=width)
+
+
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRBigEndian])
+def test_a_table_keeps_its_values_in_other_byte_orders(image_file, write, syntax):
+    order = ">u2" if syntax == ExplicitVRBigEndian else "<u2"
+    values = [0, 1, 258, 65535]
+    table = item(LUTDescriptor=[4, -2, 16], LUTData=np.array(values, order).tobytes())
+    path = image_file(VOILUTSequence=[table], PixelRepresentation=1)
+    header = Dataset()
+    header.update(pydicom.dcmread(path))
+    header.file_meta = FileMetaDataset()
+    header.file_meta.TransferSyntaxUID = syntax
+    header.VOILUTSequence[0]["LUTData"].VR = "OW"
+    header.PixelData = np.frombuffer(header.PixelData, "<u2").astype(order).tobytes()
+    header.save_as(path, enforce_file_format=True)
+    files, _ = write(path, [DicomResult.GSPS])
+    (lut,) = pydicom.dcmread(files[DicomResult.GSPS]).SoftcopyVOILUTSequence[0].VOILUTSequence
+    assert np.frombuffer(lut.LUTData, "<u2").tolist() == values
+    assert list(lut.LUTDescriptor) == [4, -2, 16]

@@ -10,7 +10,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from monai_landmarks.data.annotations.documents import Malformed, Node
+from monai_landmarks.data.annotations.documents import Malformed
+from monai_landmarks.data.annotations.json_documents import Node
 from monai_landmarks.data.annotations.marks import Format, Marks, Picture, Reading, Source, Writing
 from monai_landmarks.data.tables import Origin
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from monai_landmarks.data.annotations.documents import Element, Malformed, parse_number
+from monai_landmarks.data.annotations.documents import Malformed, parse_number
 from monai_landmarks.data.annotations.marks import XY, Format, Marks, Picture, Reading, Source, Writing
+from monai_landmarks.data.annotations.xml_documents import Element
 from monai_landmarks.data.tables import Origin
 
 # CVAT's canvas puts (0, 0) at the upper left corner of the first pixel and writes hundredths of a pixel.

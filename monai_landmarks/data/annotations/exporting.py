@@ -13,7 +13,7 @@ from monai_landmarks.data.annotations.marks import Format, Picture, Writing
 from monai_landmarks.data.annotations.registry import get_format
 from monai_landmarks.data.dataset import Annotation, Case, LandmarkDataset, State
 from monai_landmarks.data.faults import repeated
-from monai_landmarks.data.image_files import common_folder
+from monai_landmarks.data.image_files import common_folder, png_names
 from monai_landmarks.data.image_size import image_size
 from monai_landmarks.data.tables import OFFSETS, Origin
 from monai_landmarks.errors import ConfigError
@@ -30,7 +30,13 @@ class Exported:
 
 
 def export_annotations(
-    dataset: LandmarkDataset, format: str, folder: str | Path, *, reader: str = MEAN, origin: Origin | None = None
+    dataset: LandmarkDataset,
+    format: str,
+    folder: str | Path,
+    *,
+    reader: str = MEAN,
+    origin: Origin | None = None,
+    png: bool = False,
 ) -> Exported:
     """Write a data set's points as another tool's files.
 
@@ -40,9 +46,11 @@ def export_annotations(
         folder: made if missing; with `reader` "all" each reader has a folder in it, unless the format holds several.
         reader: a reader's name, "mean" (absent where at least one reader says so and none placed the point), or "all".
         origin: where (0, 0) is to lie; the format's own convention without it.
+        png: name the images' PNG copies (`export.copies`) in their place; they are looked for in `folder`.
 
     Raises:
-        ConfigError: unknown format or reader, a format that is only read, or images that are needed and missing.
+        ConfigError: unknown format or reader, a format that is only read, copies for a tool that needs none, or images
+            that are needed and missing.
         ReadError: an image whose size or place in space is needed cannot be read.
     """
     fmt = get_format(format)
@@ -50,19 +58,21 @@ def export_annotations(
         raise ConfigError(f"the format {fmt.name} can only be imported; choose another to export")
     if origin and fmt.origin is None:
         raise ConfigError(f"--origin: the points of {fmt.tool} are in millimetres, nothing is left open; leave it out")
+    if png and fmt.opens_dicom:
+        raise ConfigError(f"--png: {fmt.tool} needs no PNG copies; leave it out")
     target = Path(folder)
     files: list[Path] = []
     notes: list[str] = []
     for name, part in _parts(dataset, reader, fmt):
         written, left_out = _writable(part, fmt)
         place = target / name if name else target
-        pictures = _pictures(written)
+        pictures = _pictures(written, target if png else None)
         if pictures:
             files += fmt.write(Writing(place, written, pictures, OFFSETS[origin or fmt.origin or "centre"]))
         notes += [f"{name}: {note}" if name else note for note in left_out]
     if not files:
         raise ConfigError("; ".join(["nothing to write", *notes]))
-    return Exported(tuple(files), (*losses(dataset, fmt, reader), *notes))
+    return Exported(tuple(files), (*losses(dataset, fmt, reader, png), *notes))
 
 
 def _parts(dataset: LandmarkDataset, reader: str, fmt: Format) -> list[tuple[str, LandmarkDataset]]:
@@ -128,12 +138,17 @@ def _listed(ids: list[str]) -> str:
     return f"{len(ids)} case(s) ({', '.join(ids[:5])}{', ...' * (len(ids) > 5)})"
 
 
-def _pictures(dataset: LandmarkDataset) -> list[Picture]:
+def _pictures(dataset: LandmarkDataset, copies: Path | None) -> list[Picture]:
+    """What to write, with the images' own names, or those of their PNG copies in the folder `copies`."""
     paths = {case.image: Path(os.path.normpath(Path.cwd() / dataset.root / case.image)) for case in dataset.cases}
     if not paths:
         return []
     common = common_folder(list(paths.values()))
     names = {image: path.relative_to(common).as_posix() for image, path in paths.items()}
+    if copies is not None:
+        shown = png_names(names.values())
+        names = {image: shown[name] for image, name in names.items()}
+        paths = {image: copies / name for image, name in names.items()}
     stems = _stems(names.values())
     return [
         Picture(

@@ -114,7 +114,7 @@ def _read_all(fmt: Format, sources: list[Source], reading: Reading) -> list[Mark
         reading.findings.prefix = source.path.name if len(sources) > 1 else ""
         with reading.findings.at():
             for marks in fmt.read(source, reading):
-                marks.source = source.path
+                marks.source, marks.folder = source.path, source.folder
                 found.append(marks)
     reading.findings.prefix = ""
     return found
@@ -125,7 +125,7 @@ def _cases(marks: list[Marks], offset: float, reading: Reading, options: ImportO
     by_image: dict[str, Marks] = {}
     for item in marks:
         with reading.findings.at():
-            image = locate(item.image, item.source, reading)
+            image = locate(item.image, item.source, reading, item.folder)
             if image in by_image:
                 others = f"{by_image[image].source.name} and {item.source.name}"
                 raise Malformed(f"image {image} is annotated twice ({others}); import each reader's files apart")

@@ -53,7 +53,6 @@ def recognise(content: Any) -> bool:
 def read(source: Source, reading: Reading) -> list[Marks]:
     """The points of a file; the lines of one number behind them are classes, which are counted and left out."""
     names = reading.names or NAMES
-    reading.declare(names)
     lines = [(n, line.strip()) for n, line in enumerate(source.content.splitlines(), start=1) if line.strip()]
     pairs = [(n, line) for n, line in lines if "," in line]
     if len(pairs) != len(names):
@@ -61,6 +60,7 @@ def read(source: Source, reading: Reading) -> list[Marks]:
         raise Malformed(f"has {len(pairs)} lines x,y for {len(names)} landmarks{remedy}")
     if [n for n, _ in pairs] != [n for n, _ in lines[: len(pairs)]]:
         raise Malformed(f"line {next(n for n, line in lines if ',' not in line)}: must be x,y; classes come last")
+    reading.assign(names)
     marks = Marks(source.stem)
     for name, (n, line) in zip(names, pairs):
         with reading.findings.at(f"line {n}"):

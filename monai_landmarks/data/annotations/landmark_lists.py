@@ -6,7 +6,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from monai_landmarks.data.annotations.documents import load_json, read_text
+from monai_landmarks.data.annotations.documents import read_text
+from monai_landmarks.data.annotations.json_documents import load_json
 from monai_landmarks.data.faults import repeated
 from monai_landmarks.data.tables import scheme_of
 from monai_landmarks.errors import ConfigError, DatasetError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from monai_landmarks.data.annotations.documents import Malformed
@@ -12,13 +13,14 @@ ELSEWHERE = "{n} image(s) were found by their name alone, in another folder than
 COPY = "{n} image(s) have another extension than the annotations say; the file of that name is taken for the same image"
 
 
-def locate(image: str, source: Path, reading: Reading) -> str:
+def locate(image: str, source: Path, reading: Reading, given: Path | None = None) -> str:
     """The image's path in the folder: as the file leads to it, by its name, or a copy in another format by its stem.
 
     Args:
         image: as the annotation file names it, `/` or `\\` between its parts.
         source: the annotation file, from which a relative path starts.
         reading: has the folder, and takes a note of copies.
+        given: the folder the annotation file was found in; copies may lie in it as the images do in theirs.
 
     Raises:
         Malformed: no image, or several, can be meant.
@@ -37,8 +39,9 @@ def locate(image: str, source: Path, reading: Reading) -> str:
     except LookupError as error:
         fault = Malformed(str(error.args[0]))
     # Without an extension of its own a name may hold dots that are no extension: 1.2.840.10008 is not 1.2.840.dcm.
-    stem = name.stem if name.suffix.lower() in IMAGE_SUFFIXES else ""
-    for wanted, note in ((name.name, ELSEWHERE), (stem, COPY)):
+    bare = name.with_suffix("") if name.suffix.lower() in IMAGE_SUFFIXES else Path()
+    below = os.path.normpath(source.parent.relative_to(given) / bare) if given else ""
+    for wanted, note in ((below, COPY), (bare.as_posix(), COPY), (name.name, ELSEWHERE), (bare.name, COPY)):
         try:
             path = folder.find(wanted)
         except LookupError:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from monai_landmarks.data.annotations.marks import Format
-from monai_landmarks.data.annotations.table import lost_attributes
+from monai_landmarks.data.annotations.table import lost_attributes, retyped_attributes
 from monai_landmarks.data.dataset import Case, LandmarkDataset
 from monai_landmarks.data.formats import sniff
 
@@ -23,7 +23,7 @@ CASE_TRAITS: dict[str, tuple[Callable[[Case], object], str]] = {
 }
 
 
-def losses(dataset: LandmarkDataset, fmt: Format, reader: str) -> list[str]:
+def losses(dataset: LandmarkDataset, fmt: Format, reader: str, png: bool = False) -> list[str]:
     """What the data set has and the files of this format will not, in sentences."""
     lost = [
         f"{what} ({count} case(s))"
@@ -34,11 +34,17 @@ def losses(dataset: LandmarkDataset, fmt: Format, reader: str) -> list[str]:
     if odd:
         lost.append(f"the attributes {', '.join(odd)}, which a table would misread")
     sentences = [f"{fmt.name} files do not hold {', '.join(lost)}"] if lost else []
+    retyped = retyped_attributes(dataset) if "attributes" in fmt.holds else []
+    if retyped:
+        sentences.append(
+            f"a table does not tell texts from numbers: of the attributes {', '.join(retyped)}, texts that look like "
+            "numbers come back as numbers ('007' as 7), and numbers among other texts as texts"
+        )
     return [
         *sentences,
         *_about_scheme(dataset, fmt),
         *_about_readers(dataset, fmt, reader),
-        *_about_dicom(dataset, fmt),
+        *([] if png else _about_dicom(dataset, fmt)),
     ]
 
 
@@ -80,7 +86,7 @@ def _about_dicom(dataset: LandmarkDataset, fmt: Format) -> list[str]:
     if not any(_is_dicom(path) for path in files):
         return []
     return [
-        f"{fmt.tool} does not show DICOM files: give it copies of the same name and size as PNG; "
+        f"{fmt.tool} does not show DICOM files: `monai-landmarks pictures` makes PNG copies, and --png names those; "
         "on import they are matched with the DICOM files by name"
     ]
 

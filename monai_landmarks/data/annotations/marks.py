@@ -65,6 +65,7 @@ class Marks:
         image: the image as the file names it.
         size: (rows, columns) as the file states it; None where it does not.
         pixels: the points are pixels with centres at integers already, whatever the format's origin.
+        source: the file, and `folder` the one that was given, where the file was found in one.
     """
 
     image: str
@@ -73,6 +74,7 @@ class Marks:
     size: tuple[int, int] | None = None
     pixels: bool = False
     source: Path = Path()
+    folder: Path | None = None
 
     def place(self, name: str, point: XY | None) -> None:
         """Set a landmark's point; None: absent.
@@ -110,6 +112,13 @@ class Reading:
     def declare(self, names: Sequence[str]) -> None:
         """Take over the order in which a file lists its landmarks."""
         self.declared |= dict.fromkeys(names)
+
+    def assign(self, names: Sequence[str]) -> None:
+        """Take over an order for points whose file names none; one that was given is noted."""
+        self.declare(names)
+        if self.names:
+            order = f"{len(names)} landmarks from {names[0]!r} to {names[-1]!r}"
+            self.findings.count(f"{{n}} file(s) do not name their points; they are taken in the order given: {order}")
 
 
 @dataclass(frozen=True)

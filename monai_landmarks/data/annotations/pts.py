@@ -43,7 +43,7 @@ def read(source: Source, reading: Reading) -> list[Marks]:
     names = reading.names or tuple(f"point_{k:02d}" for k in range(1, wanted + 1))
     if len(names) != wanted:
         raise Malformed(f"has {wanted} points, but {len(names)} landmarks are named")
-    reading.declare(names)
+    reading.assign(names)
     marks = Marks(source.stem)
     scale = _pixels_per_unit(source, reading)
     for name, (n, line) in zip(names, points):

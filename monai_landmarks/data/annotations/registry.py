@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from monai_landmarks.data.annotations import coco, cvat, isbi, labelme, pts, slicer, table, via, via_csv
-from monai_landmarks.data.annotations.documents import Node, load_json, load_xml, read_text
+from monai_landmarks.data.annotations.documents import read_text
+from monai_landmarks.data.annotations.json_documents import Node, load_json
 from monai_landmarks.data.annotations.marks import Findings, Format, Source
+from monai_landmarks.data.annotations.xml_documents import load_xml
 from monai_landmarks.errors import ConfigError, DatasetError
 
 # In the order they are asked whether a file is theirs: the plain table takes every CSV file.

@@ -6,11 +6,13 @@ Source: the tool's schema, markups-schema-v1.0.3.json. The file does not name it
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from monai_landmarks.data.annotations.documents import Malformed, Node
+from monai_landmarks.data.annotations.documents import Malformed
 from monai_landmarks.data.annotations.itk_grid import Grid, itk_grid
+from monai_landmarks.data.annotations.json_documents import Node
 from monai_landmarks.data.annotations.locating import locate
 from monai_landmarks.data.annotations.marks import XY, Format, Marks, Picture, Reading, Source, Writing
 from monai_landmarks.errors import ConfigError, ReadError
@@ -92,11 +94,28 @@ def write(writing: Writing) -> list[Path]:
             f"3D Slicer's points are in millimetres of the image file, and {missing[0]} is not there; "
             "name the folder of the images (--images)"
         )
-    return [_write(picture, writing) for picture in writing.pictures]
+    grids = _grids(writing.pictures)
+    return [_write(picture, grid, writing) for picture, grid in zip(writing.pictures, grids)]
 
 
-def _write(picture: Picture, writing: Writing) -> Path:
-    grid = itk_grid(picture.path)
+def _grids(pictures: Sequence[Picture]) -> list[Grid]:
+    """Of all images, before anything is written.
+
+    Raises:
+        ReadError: naming every image whose place cannot be told.
+    """
+    grids, faults = [], []
+    for picture in pictures:
+        try:
+            grids.append(itk_grid(picture.path))
+        except ReadError as error:
+            faults.append(str(error))
+    if faults:
+        raise ReadError("\n".join(faults))
+    return grids
+
+
+def _write(picture: Picture, grid: Grid, writing: Writing) -> Path:
     points = picture.annotation.points
     names = writing.dataset.names
     markup = {

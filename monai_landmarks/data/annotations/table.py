@@ -9,6 +9,7 @@ from typing import Any
 
 from monai_landmarks.data.annotations.marks import Format, Picture, Writing
 from monai_landmarks.data.dataset import LandmarkDataset
+from monai_landmarks.data.numbers import finite_number
 from monai_landmarks.data.table_cases import ABSENT
 from monai_landmarks.data.table_file import HEADINGS, IDENTIFIERS
 from monai_landmarks.data.tables import Origin
@@ -59,12 +60,36 @@ def _row(picture: Picture, writing: Writing) -> dict[str, Any]:
 
 def lost_attributes(dataset: LandmarkDataset) -> list[str]:
     """Attributes that are no numbers or texts, or whose name a table gives another meaning."""
+    taken = {heading for headings in HEADINGS.values() for heading in headings} | {"landmark", "x", "y"}
+    return [name for name, values in _attributes(dataset).items() if _misread(name, values, taken)]
+
+
+def retyped_attributes(dataset: LandmarkDataset) -> list[str]:
+    """Attributes that come back as something else: a table's column holds numbers where all its cells look so."""
+    lost = lost_attributes(dataset)
+    return [name for name, values in _attributes(dataset).items() if name not in lost and _is_retyped(values)]
+
+
+def _attributes(dataset: LandmarkDataset) -> dict[str, list[Any]]:
+    """Every attribute's values."""
     values: dict[str, list[Any]] = {}
     for case in dataset.cases:
         for name, value in case.attributes.items():
             values.setdefault(name, []).append(value)
-    taken = {heading for headings in HEADINGS.values() for heading in headings} | {"landmark", "x", "y"}
-    return [name for name, found in values.items() if _misread(name, found, taken)]
+    return values
+
+
+def _is_retyped(values: Sequence[Any]) -> bool:
+    numeric = all(_looks_like_number(str(value)) for value in values if value != "")
+    return any(isinstance(value, str) == numeric for value in values if value != "")
+
+
+def _looks_like_number(text: str) -> bool:
+    try:
+        finite_number(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _misread(name: str, values: Sequence[Any], taken: set[str]) -> bool:

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from monai_landmarks.data.annotations.documents import Node
+from monai_landmarks.data.annotations.json_documents import Node
 from monai_landmarks.data.annotations.marks import Format, Marks, Picture, Reading, Source, Writing
 from monai_landmarks.data.annotations.via_regions import ATTRIBUTE, LABELS, ORIGIN, place_region
 

@@ -11,7 +11,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from monai_landmarks.data.annotations.documents import Malformed, Node
+from monai_landmarks.data.annotations.documents import Malformed
+from monai_landmarks.data.annotations.json_documents import Node
 from monai_landmarks.data.annotations.marks import Format, Marks, Reading, Source, Writing
 from monai_landmarks.data.annotations.via import file_size
 from monai_landmarks.data.annotations.via_regions import ATTRIBUTE, ORIGIN, place_region

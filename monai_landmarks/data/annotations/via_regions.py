@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from monai_landmarks.data.annotations.documents import Malformed, Node
+from monai_landmarks.data.annotations.documents import Malformed
+from monai_landmarks.data.annotations.json_documents import Node
 from monai_landmarks.data.annotations.marks import Findings, Marks
 from monai_landmarks.data.tables import Origin
 

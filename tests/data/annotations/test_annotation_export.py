@@ -4,6 +4,7 @@ import pytest
 
 from monai_landmarks.data.annotations import ImportOptions, export_annotations, import_annotations
 from monai_landmarks.data.dataset import Annotation
+from monai_landmarks.data.tables import import_table
 from monai_landmarks.errors import ConfigError
 
 
@@ -106,3 +107,17 @@ def test_images_of_one_name_in_two_folders(two_readers, tmp_path):
         back = import_annotations(out, ImportOptions(tmp_path, extension="dcm")).dataset
         assert [case.image for case in back.cases] == ["a/x.dcm", "b/x.dcm"], name
         assert [case.id for case in back.cases] == ["a/x", "b/x"]
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [(["007", "8"], True), ([7, "a"], True), ([7, 8.5], False), (["007", "a"], False), (["1_0", "a"], False)],
+)
+def test_attributes_a_table_takes_for_something_else(simulated, tmp_path, values, told):
+    cases = [case.model_copy(update={"attributes": {"code": value}}) for case, value in zip(simulated.cases, values)]
+    dataset = simulated.model_copy(update={"cases": cases})
+    exported = export_annotations(dataset, "csv", tmp_path)
+    assert any("of the attributes code, texts that look like numbers" in note for note in exported.notes) == told
+    again = import_table(tmp_path / "landmarks.csv", simulated.root)
+    changed = [case.attributes["code"] for case in again.cases] != values
+    assert changed == told

@@ -41,6 +41,7 @@ def test_millimetres(load, faults_of, pictures, simulated):
         ("n_points: 3\n", "", "key n_points is missing"),
         ("}", "", "line 6: the points must stand between lines '{' and '}'"),
         ("12 22", "12 abc", "line 6: point_03: 'abc' is no number"),
+        ("12 22", "1_2 22", "line 6: point_03: '1_2' is no number"),
         ("12 22", "12 22 1", "line 6: point_03: '12 22 1' must be two numbers: x y"),
     ],
 )

@@ -196,3 +196,18 @@ def test_missing_images_are_asked_for(tmp_path):
     dataset = LandmarkDataset(scheme=Scheme(name="s", landmarks=(Landmark(name="a"),)), cases=[case], root=tmp_path)
     with pytest.raises(ConfigError, match="--images"):
         export_annotations(dataset, "slicer", tmp_path / "out")
+
+
+def test_nothing_is_written_where_one_image_cannot_be_placed(pictures, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for name in ("0002.png", "0003.png"):
+        Image.new("L", (30, 40)).save(pictures / name, exif=exif)
+    cases = [
+        Case(id=name, image=f"{name}.png", size=(40, 30), annotations=[Annotation(reader="r", points={"a": (1, 2)})])
+        for name in ("0001", "0002", "0003")
+    ]
+    dataset = LandmarkDataset(scheme=Scheme(name="s", landmarks=(Landmark(name="a"),)), cases=cases, root=pictures)
+    with pytest.raises(ReadError, match=r"(?s)0002.png: is turned.*0003.png: is turned"):
+        export_annotations(dataset, "slicer", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
