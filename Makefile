@@ -23,10 +23,11 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP) ## Simulate, train, evaluate and report (under 15 minutes on 2 cores)
 	$(BIN)/monai-landmarks demo runs/demo
 
-benchmarks: $(STAMP) ## Time regions, training step and simulator (on an idle machine)
+benchmarks: $(STAMP) ## Time regions, training step, simulator and prediction (on an idle machine)
 	$(BIN)/python benchmarks/regions.py
 	$(BIN)/python benchmarks/training_step.py
 	$(BIN)/python benchmarks/simulation.py
+	$(BIN)/python benchmarks/latency.py
 
 paper-tables: $(STAMP) ## The paper's tables on simulated images (30 minutes on 2 idle cores)
 	$(BIN)/python benchmarks/paper_tables.py

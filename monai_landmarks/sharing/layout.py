@@ -37,7 +37,15 @@ MAX_TOTAL = 1 << 30
 
 
 class BundleError(ConfigError):
-    """A packed bundle that must not be used; the message names the file and the fault."""
+    """A packed bundle that must not be used; the message names the file and the fault, in one plain line."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(plain(text))
+
+
+def plain(text: str) -> str:
+    """One line without control characters: a stranger's text must not draw over what verify says on a terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
 
 
 def is_part(name: str) -> bool:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
-from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Literal
+from importlib.metadata import PackageNotFoundError, requires, version
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from monai_landmarks.scheme import Scheme
-from monai_landmarks.sharing.layout import BUNDLE_METADATA, VERSION, BundleError
+from monai_landmarks.sharing.layout import BUNDLE_METADATA, NAME, VERSION, BundleError
 
 OWN = "monai_landmarks"
+# A pattern of pydantic's is searched for, so it must say where the text begins and ends.
+Name = Annotated[str, Field(pattern=f"^({NAME.pattern})$")]
+Version = Annotated[str, Field(pattern=f"^({VERSION.pattern})$")]
+# Of a package: it stands in a command that verify proposes.
+Release = Annotated[str, Field(pattern=r"^[0-9][0-9A-Za-z.+]{0,31}$")]
 
 
 class _Part(BaseModel):
@@ -75,18 +80,19 @@ class Own(_Part):
     scope: dict[Literal["modality", "body_part", "view"], list[str]]
     settings: Settings
     dataset: dict[str, Any]
+    errors_mm: dict[str, Annotated[float, Field(ge=0)]] = {}
 
 
 class BundleMetadata(_Part):
     """The whole file."""
 
-    version: str = Field(pattern=VERSION.pattern)
+    version: Version
     changelog: dict[str, str]
-    monai_version: str
-    pytorch_version: str
-    numpy_version: str
-    required_packages_version: dict[str, str]
-    name: str
+    monai_version: Release
+    pytorch_version: Release
+    numpy_version: Release
+    required_packages_version: dict[Name, Release]
+    name: Name
     task: str
     description: str
     authors: str
@@ -135,10 +141,15 @@ def check_versions(metadata: BundleMetadata) -> str:
         In words, what is older here than there by a minor version: whether it matters, the self-test says.
 
     Raises:
-        BundleError: a package is missing, of another major version, or (this one) older.
+        BundleError: a package is missing, of another major version, or (this one) older; or one that is not needed.
     """
     faults, older = [], []
+    own = {_canonical(line) for line in requires(OWN) or ()} | {_canonical(OWN)}
     for package, wanted in metadata.packages().items():
+        if _canonical(package) not in own:
+            # A stranger's file must not say what to install.
+            faults.append(f"{package} is nothing {OWN} needs: do not install it, ask the sender to leave it out")
+            continue
         try:
             found = version(package)
         except PackageNotFoundError:
@@ -152,6 +163,11 @@ def check_versions(metadata: BundleMetadata) -> str:
     if faults:
         raise BundleError(f"{BUNDLE_METADATA}: " + "; ".join(faults))
     return f"older here: {', '.join(older)}" if older else "everything it needs is installed"
+
+
+def _canonical(requirement: str) -> str:
+    """The name a requirement starts with, as package indexes compare names."""
+    return re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0].lower().replace("_", "-").replace(".", "-")
 
 
 def _numbers(text: str) -> tuple[int, ...]:

@@ -93,7 +93,9 @@ def pack_bundle(
     with tempfile.TemporaryDirectory(prefix="pack-") as place:
         folder = Path(place).resolve() / metadata.name
         _collect(bundle, source, folder, labels, metadata)
-        write_card(folder / CARD, metadata, Evaluation(results), (folder / DATA_LICENCE).read_text().strip())
+        write_card(
+            folder / CARD, metadata, Evaluation(results), (folder / DATA_LICENCE).read_text(encoding="utf-8").strip()
+        )
         check_configs(folder)
         check_settings(folder)
         check_texts(folder, identifiers_of(results, dataset))

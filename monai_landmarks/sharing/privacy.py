@@ -99,16 +99,21 @@ def identifiers_of(evaluation: Path, dataset: Path | None) -> set[str]:
 
 
 def _texts(path: Path, name: str) -> Iterator[tuple[str, str]]:
-    """Values by key where the file has keys, then every line (comments, and the keys themselves)."""
+    """Values and keys where the file has keys (JSON's lines may hold them escaped), then every line."""
     content: Any = None
     if name.endswith(".yaml"):
         content = read_yaml(path, name)
     elif name.endswith(".json"):
         content = read_json(path, name)
     for place, value in entries(content, name):
-        if isinstance(value, str):
-            yield place or "top level", value
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        for text in value if isinstance(value, dict) else [value]:
+            if isinstance(text, str):
+                yield place or "top level", text
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise BundleError(f"{name}: is no UTF-8 text ({error.reason}); save it as UTF-8") from None
+    for number, line in enumerate(lines, start=1):
         yield f"line {number}", line
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from monai_landmarks.sharing.allowed import LIST, Allowed, allowed_in
 from monai_landmarks.sharing.layout import BUNDLE_METADATA, CONFIG, CONFIGS, LOGGING, MAX_TEXT, BundleError
-from monai_landmarks.sharing.safe_expressions import MAX_NUMBER, check_expression
+from monai_landmarks.sharing.safe_expressions import MAX_NUMBER, check_expression, is_import
 from monai_landmarks.sharing.safe_files import entries, read_json, read_yaml
 from monai_landmarks.sharing.safe_logging import check_logging
 
@@ -20,6 +20,9 @@ TARGET = "_target_"
 # _mode_ and _debug_ start a debugger or hand a class out uncalled.
 SPECIAL_KEYS = (TARGET, "_disabled_", "_requires_", "_desc_")
 RELATIVE = re.compile(r"[@%](#|::)")
+# An import's value is the module or function itself: nothing may pass it on.
+IMPORTS = "imports"
+IMPORTED = re.compile(rf"[@%]{IMPORTS}\b")
 
 
 def check_configs(folder: Path) -> None:
@@ -57,6 +60,8 @@ def check_config(path: Path, name: str) -> None:
                 _check_keys(value, allowed)
             elif isinstance(value, str):
                 check_text(value, allowed)
+                if value.startswith("$") and is_import(value) and not place.startswith(f"{IMPORTS}#"):
+                    raise BundleError(f"{value!r} stands outside the list {IMPORTS}; move it there")
             elif isinstance(value, int) and abs(value) > MAX_NUMBER:
                 raise BundleError(f"a number beyond {MAX_NUMBER} is not allowed")
         except BundleError as error:
@@ -70,6 +75,8 @@ def check_text(value: str, allowed: Allowed) -> None:
         raise BundleError(f"{value!r} includes another file or part; includes are refused")
     if RELATIVE.search(value):
         raise BundleError(f"{value!r} holds a relative reference; write the whole one")
+    if IMPORTED.search(value):
+        raise BundleError(f"{value!r} refers to an import; use what it imports by its name")
     if value.startswith("$"):
         check_expression(value, allowed)
 

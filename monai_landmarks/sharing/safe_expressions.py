@@ -7,9 +7,10 @@ what is judged is what would be evaluated.
 from __future__ import annotations
 
 import ast
+import builtins
 from typing import Any
 
-from monai.bundle import ReferenceResolver
+from monai.bundle import ConfigParser, ReferenceResolver
 
 from monai_landmarks.sharing.allowed import Allowed
 from monai_landmarks.sharing.layout import BundleError
@@ -46,7 +47,7 @@ def check_expression(text: str, allowed: Allowed) -> None:
         raise BundleError(f"an expression must be one line of at most {MAX_LENGTH} plain characters")
     if REFERENCES in text:
         raise BundleError(f"{REFERENCES} is MONAI's own name")
-    if _imports(text[1:]):
+    if is_import(text):
         if text[1:] not in allowed.imports:
             raise BundleError(f"the import {text[1:]!r} is not in the list of allowed imports")
         return
@@ -58,10 +59,10 @@ def check_expression(text: str, allowed: Allowed) -> None:
     _Judge(allowed).judge(tree.body, frozenset())
 
 
-def _imports(code: str) -> bool:
-    """Whether MONAI takes it for an import: it looks at the first statement alone."""
+def is_import(text: str) -> bool:
+    """Whether MONAI takes an expression for an import: it looks at the first statement alone."""
     try:
-        body = ast.parse(code).body
+        body = ast.parse(text[1:]).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     return bool(body) and isinstance(body[0], ast.Import | ast.ImportFrom)
@@ -159,14 +160,15 @@ class _Judge:
         self.judge(node.value, bound)
 
     def judge_ListComp(self, node: ast.ListComp | ast.GeneratorExp, bound: frozenset[str]) -> None:
-        """A comprehension; its variables mean something within it alone."""
-        names = frozenset(self.variable(generator.target) for generator in node.generators)
+        """A comprehension; a variable has a meaning only after its `for`: the last x of `[x for x in x]` is another."""
         for generator in node.generators:
             if generator.is_async:
                 raise BundleError("async is not allowed in an expression")
-            for part in (generator.iter, *generator.ifs):
-                self.judge(part, bound | names)
-        self.judge(node.elt, bound | names)
+            self.judge(generator.iter, bound)
+            bound |= {self.variable(generator.target)}
+            for condition in generator.ifs:
+                self.judge(condition, bound)
+        self.judge(node.elt, bound)
 
     judge_GeneratorExp = judge_ListComp
 
@@ -187,7 +189,8 @@ class _Judge:
 
     def variable(self, target: ast.expr) -> str:
         """The name of a variable; it may hide nothing."""
-        if not isinstance(target, ast.Name) or target.id.startswith("_") or target.id in self.allowed.roots:
+        taken = self.allowed.roots | vars(builtins).keys() | ConfigParser().globals.keys()
+        if not isinstance(target, ast.Name) or target.id.startswith("_") or target.id in taken:
             raise BundleError("a variable must have a new, plain name")
         return target.id
 

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from monai_landmarks.errors import LandmarksError
 from monai_landmarks.sharing.archive import remove_executables, trusted_key
-from monai_landmarks.sharing.layout import BUNDLE_METADATA, WEIGHTS
+from monai_landmarks.sharing.layout import BUNDLE_METADATA, WEIGHTS, plain
 from monai_landmarks.sharing.manifest import check_manifest
 from monai_landmarks.sharing.metadata import BundleMetadata, check_metadata, check_versions
 from monai_landmarks.sharing.safe_config import check_configs
@@ -126,8 +126,8 @@ def _run(name: str, step: Callable[[], str], unmet: set[str]) -> Check:
     if unmet:
         return Check(name, "not run", f"rests on what failed: {', '.join(sorted(unmet))}")
     try:
-        return Check(name, "ok", step())
+        return Check(name, "ok", plain(step()))
     except LandmarksError as error:
-        return Check(name, "failed", str(error))
+        return Check(name, "failed", plain(str(error)))
     except Exception as error:  # a bundle of strangers may fail in any way, and the list must still be complete
-        return Check(name, "failed", f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
+        return Check(name, "failed", f"{type(error).__name__}: {plain(str(error))[:300]}")

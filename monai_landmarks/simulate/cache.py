@@ -12,6 +12,7 @@ from filelock import FileLock
 
 from monai_landmarks.errors import ConfigError
 from monai_landmarks.simulate.dataset import simulate_dataset
+from monai_landmarks.simulate.presets import get_preset, get_site
 from monai_landmarks.simulate.radiograph import HOME
 
 logger = logging.getLogger(__name__)
@@ -29,7 +30,8 @@ def cached_dataset(preset: str, count: int, seed: int, site: str = HOME) -> Path
     """The data set file of a simulated data set; simulated now if it is not in the cache yet.
 
     Raises:
-        ConfigError: the cache holds one of an older simulator; the message says what to delete.
+        ConfigError: unknown preset or site; the cache holds one of an older simulator: the message says what to delete.
+        ValueError: `count` or `seed` is no whole number.
 
     Args:
         preset: as for `simulate_dataset`.
@@ -37,8 +39,10 @@ def cached_dataset(preset: str, count: int, seed: int, site: str = HOME) -> Path
         seed: of the simulation.
         site: as for `simulate_dataset`; all images of "external" are in the test split.
     """
+    # A stranger's config may call this: nothing but known names and numbers becomes part of a path.
+    get_site(get_preset(preset), site)
     place = () if site == HOME else (site,)
-    folder = cache_folder() / "-".join((preset, *place, str(count), f"seed{seed}"))
+    folder = cache_folder() / "-".join((preset, *place, f"{count:d}", f"seed{seed:d}"))
     with _alone(folder):
         if not (folder / "dataset.json").is_file():
             logger.info(f"Simulating {count} radiographs ({preset}, {site}, seed {seed}) into {folder}, once.")

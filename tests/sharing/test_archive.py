@@ -388,7 +388,14 @@ def swap_channels(document):
         (lambda d: d["monai_landmarks"].pop("settings"), "monai_landmarks.settings: Field required"),
         (lambda d: d.update(version=1), "version: Input should be a valid string"),
         (lambda d: d["required_packages_version"].update(monai_landmarks="99.0"), "monai_landmarks is .* here, the"),
-        (lambda d: d["required_packages_version"].update(nowhere="1.0"), "nowhere is not installed: pip install"),
+        (
+            lambda d: d["required_packages_version"].update(nowhere="1.0"),
+            "nowhere is nothing .* do not install",
+        ),
+        (lambda d: d["required_packages_version"].update(pydicom='3"; id; "'), "required_packages_version.pydicom"),
+        (lambda d: d.update(version="1.0\nok      signature"), "version: String should match pattern"),
+        (lambda d: d.update(name="hip\x1b[2A\x1b[2K"), "name: String should match pattern"),
+        (lambda d: d["monai_landmarks"].update(errors_mm={"middle": "a"}), "monai_landmarks.errors_mm.middle"),
         (lambda d: d.update(pytorch_version="1.9.0"), "torch is .* here, the bundle needs 1.9.0"),
     ],
 )

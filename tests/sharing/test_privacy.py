@@ -1,8 +1,11 @@
-"""Which texts count as a path of a computer."""
+"""Which texts count as a path of a computer, and where names are looked for."""
+
+import json
 
 import pytest
 
-from monai_landmarks.sharing.privacy import ABSOLUTE
+from monai_landmarks.sharing.layout import BundleError
+from monai_landmarks.sharing.privacy import ABSOLUTE, check_texts
 
 
 @pytest.mark.parametrize(
@@ -27,3 +30,17 @@ def test_paths(text):
 )  # fmt: skip
 def test_other_texts(text):
     assert not ABSOLUTE.search(text)
+
+
+@pytest.mark.parametrize("document", [{"M\u00fcller_01": 1}, {"a": [{"b": "of M\u00fcller_01"}]}])
+def test_a_name_is_found_although_json_escapes_it(tmp_path, document):
+    (tmp_path / "a.json").write_text(json.dumps(document))
+    check_texts(tmp_path, ["M\u00fcller_02"])
+    with pytest.raises(BundleError, match=r"a.json, .* holds 'M\u00fcller_01'"):
+        check_texts(tmp_path, ["M\u00fcller_01"])
+
+
+def test_a_text_in_another_encoding_is_named(tmp_path):
+    (tmp_path / "LICENSE").write_bytes("Universit\u00e4t".encode("latin-1"))
+    with pytest.raises(BundleError, match="LICENSE: is no UTF-8 text"):
+        check_texts(tmp_path, [])

@@ -79,6 +79,9 @@ def test_no_listed_class_takes_code_or_a_compiler():
         ("imports:\n- $import os", r"imports#0: the import 'import os'"),
         ("any:\n  where: $from os import system", r"any#where: the import"),
         ("a: $__import__('os').system('id')", "a: the expression calls __import__"),
+        ("a: $import torch", "a: '.import torch' stands outside the list imports"),
+        ("imports: [$import torch]\na: $@imports#0.to(1)", "refers to an import"),
+        ("imports: [$import torch]\na: '@imports'", "refers to an import"),
         ("a: '%/etc/passwd.yaml#root'", "includes are refused"),
         ("a: '%../other.json'", "includes are refused"),
         ("a: '%b'", "includes are refused"),
@@ -196,3 +199,11 @@ def test_a_config_of_another_kind_is_refused(tmp_path):
     (tmp_path / "configs" / "train.json").write_text('{"a": {"_target_": "os.system"}}')
     with pytest.raises(BundleError, match=r"configs/train.json: is no config of a bundle"):
         check_configs(tmp_path)
+
+
+@pytest.mark.parametrize("key", ["spacing_mm", "magnification", "ball_spacing_mm"])
+@pytest.mark.parametrize("value", ["[0.1, 0.1]", "1", "$[0.1, 0.1]"])
+def test_the_one_who_predicts_says_how_large_a_pixel_is(tmp_path, key, value):
+    judged(tmp_path, f"{key}: null\ndataset:\n  {key}: '@{key}'", INFERENCE)
+    with pytest.raises(BundleError, match=f"{key} must be None or '@{key}'"):
+        judged(tmp_path, f"{key}: null\ndataset:\n  {key}: {value}", INFERENCE)

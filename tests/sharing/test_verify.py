@@ -135,6 +135,15 @@ def test_an_inference_that_cannot_be_built_fails_without_a_traceback(packed, tmp
     assert text.startswith("configs/inference.yaml: ")
 
 
+def test_a_strangers_text_cannot_draw_over_the_report(packed, tmp_path):
+    """A landmark whose name moves the cursor up and writes that the signature is well."""
+    name = "x\x1b[6A\nok      signature  signed with the given key"
+    path = changed(packed, tmp_path, edit_json("selftest/expected.json", lambda d: d.update(points={name: [1, 2]})))
+    text = states(path)["self-test"][1]
+    assert text.isprintable()
+    assert "x?[6A ok signature" in text
+
+
 def test_models_that_run_code_are_named_where_the_origin_is_unknown(packed, tmp_path):
     path = changed(packed, tmp_path, lambda bundle: (bundle / "models" / "model.ts").write_bytes(b"any"))
     assert "models/model.ts are not loaded from a bundle of unknown origin" in states(path)["weights"][1]

@@ -61,3 +61,12 @@ def test_a_cache_that_cannot_be_written_is_named(monkeypatch, tmp_path):
     monkeypatch.setenv("MONAI_LANDMARKS_CACHE", str(tmp_path / "file"))
     with pytest.raises(ConfigError, match=r"MONAI_LANDMARKS_CACHE"):
         cache.cached_dataset("pelvis-radiograph", count=5, seed=2)
+
+
+@pytest.mark.parametrize("asked", [{"seed": "/../../../x"}, {"count": "/../x"}, {"site": "../x"}, {"preset": "../x"}])
+def test_nothing_leads_out_of_the_cache(monkeypatch, tmp_path, asked):
+    """A bundle's config may call it, and its lock file is made before anything is simulated."""
+    monkeypatch.setenv("MONAI_LANDMARKS_CACHE", str(tmp_path / "a" / "b"))
+    with pytest.raises((ConfigError, ValueError)):
+        cache.cached_dataset(**{"preset": "pelvis-radiograph", "count": 1, "seed": 0} | asked)
+    assert not list(tmp_path.iterdir())
