@@ -13,6 +13,8 @@ from monai_landmarks.errors import ConfigError
 
 # The diamond of radius k has variance k^2 / 6 along each axis in the continuous limit; the Gaussian takes the same.
 DIAMOND_VARIANCE = 6.0
+# Bytes; no page is smaller than 4096.
+TOUCH = 512
 
 
 class Shape(Protocol):
@@ -131,8 +133,7 @@ def point_regions(
     inside = ((pixels >= 0) & (pixels < limit)).all(-1)
     centre = torch.nan_to_num(pixels if shape.snaps else points).to(torch.float32)
     if shape.snaps and points.device.type == "cpu":
-        # Fresh zeros of NumPy lie on large pages; those of torch take three times as long.
-        regions = torch.from_numpy(np.zeros(wanted, _numpy_type(dtype)))
+        regions = _zeros(wanted, dtype)
         _stamp(regions, centre, inside, radius, shape)
         return regions
     rows = torch.arange(size[0], device=points.device, dtype=torch.float32)
@@ -144,8 +145,15 @@ def point_regions(
     return shape.weights(distance_rows, distance_columns, radius).to(dtype)
 
 
-def _numpy_type(dtype: torch.dtype) -> np.dtype:
-    return torch.empty(0, dtype=dtype).numpy().dtype
+def _zeros(size: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    """Zeros on the CPU, a third of the time of torch's own.
+
+    NumPy's lie on large pages. The system hands a page out when it is first written to: a write here and there from all
+    threads has it done at once, and not by the one thread that stamps the regions.
+    """
+    zeros = np.zeros(size, torch.empty(0, dtype=dtype).numpy().dtype)
+    torch.from_numpy(zeros.reshape(-1).view(np.uint8))[::TOUCH].zero_()
+    return torch.from_numpy(zeros)
 
 
 def _stamp(regions: Tensor, centre: Tensor, inside: Tensor, radius: float, shape: Shape) -> None:
