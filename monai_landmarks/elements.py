@@ -10,6 +10,8 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from monai_landmarks.names import Name
+
 POINT, LINE, CIRCLE, ELLIPSE = "point", "line", "circle", "ellipse"
 Pair = tuple[str, str]
 # What an element refers to: the name, and the kinds of thing it may be.
@@ -28,7 +30,7 @@ class Element(BaseModel):
     gives: ClassVar[str] = ""
     refers: ClassVar[dict[str, tuple[str, ...]]] = {}
 
-    name: str = Field(min_length=1)
+    name: Name
     description: str | None = None
 
     def references(self) -> list[Reference]:

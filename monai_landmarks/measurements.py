@@ -29,6 +29,7 @@ from monai_landmarks.elements import (
     Pair,
     Perpendicular,
 )
+from monai_landmarks.names import Name
 
 DISTANCE, ANGLE, RATIO = "distance", "angle", "ratio"
 MEASURED = (DISTANCE, ANGLE, RATIO)
@@ -44,7 +45,7 @@ class Measurement(Element):
         normal: range that is normal, in mm, degrees or as a ratio.
     """
 
-    label: str | None = None
+    label: Name | None = None
     source: str | None = None
     normal: tuple[float, float] | None = None
 

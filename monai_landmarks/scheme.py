@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from monai_landmarks.element_order import element_faults
 from monai_landmarks.measurements import AnyElement
+from monai_landmarks.names import Name
 
 
 class Landmark(BaseModel):
@@ -16,7 +17,7 @@ class Landmark(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field(min_length=1)
+    name: Name
     pair: str | None = None
     description: str | None = None
     colour: str | None = Field(default=None, pattern=r"^#[0-9a-fA-F]{6}$")
@@ -31,9 +32,9 @@ class Scheme(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field(min_length=1)
+    name: Name
     landmarks: tuple[Landmark, ...] = Field(min_length=1)
-    groups: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    groups: dict[Name, tuple[str, ...]] = Field(default_factory=dict)
     measurements: tuple[AnyElement, ...] = ()
 
     @model_validator(mode="after")

@@ -13,6 +13,7 @@ from monai_landmarks.data.image_size import image_size
 from monai_landmarks.data.table_cases import CaseBuilder, RowReader
 from monai_landmarks.data.table_file import Table, read_table
 from monai_landmarks.errors import ConfigError, DatasetError
+from monai_landmarks.names import name_fault
 from monai_landmarks.scheme import Landmark, Scheme
 
 Origin = Literal["centre", "corner"]
@@ -115,7 +116,13 @@ def _split_table(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def scheme_of(name: str, landmarks: Sequence[str]) -> Scheme:
-    """Landmarks in the given order; pairs guessed from the endings _left/_right and _l/_r, in any case."""
+    """Landmarks in the given order; pairs guessed from the endings _left/_right and _l/_r, in any case.
+
+    Raises:
+        ConfigError: a name that no landmark or set of landmarks may have.
+    """
+    if faults := [fault for fault in map(name_fault, (name, *landmarks)) if fault]:
+        raise ConfigError(f"landmarks of {name!r}: " + "; ".join(faults))
     by_lower = {landmark.lower(): landmark for landmark in landmarks}
     if len(by_lower) < len(landmarks):  # names that differ by case alone: guess nothing
         by_lower = {}

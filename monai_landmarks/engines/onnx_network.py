@@ -43,7 +43,7 @@ class OnnxNetwork(nn.Module):
         if not self.path.is_file():
             raise ConfigError(
                 f"there is no {self.path}; make it with `monai-landmarks convert BUNDLE --to onnx`, or predict with "
-                "--backend torch"
+                "--backend torch. The one in a packed bundle is used with the --key it is signed with alone"
             )
         self.session = _session(self.path)
         noted = self.session.get_modelmeta().custom_metadata_map.get(DIGEST)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from monai_landmarks.data.case_spacing import case_spacings
-from monai_landmarks.data.dataset import LandmarkDataset
+from monai_landmarks.data.dataset import LandmarkDataset, State
 from monai_landmarks.errors import ConfigError
 from monai_landmarks.measure.compute import measure_points
 from monai_landmarks.measure.values import Measured
@@ -40,9 +40,12 @@ def measure_annotated(dataset: LandmarkDataset, reader: str = "mean") -> tuple[l
     spacings, faults = case_spacings(dataset, dataset.cases)
     values = []
     for case in dataset.cases:
-        points, _ = case.points(dataset.scheme, reader)
+        points, states = case.points(dataset.scheme, reader)
+        unlabelled = [name for name, state in zip(dataset.names, states) if state == State.UNLABELLED]
         spacing = spacings[case.id]
-        measured = measure_points(dataset.scheme, points, spacing=spacing.mm, plane=spacing.plane)
+        measured = measure_points(
+            dataset.scheme, points, spacing=spacing.mm, plane=spacing.plane, unlabelled=unlabelled
+        )
         values.append(CaseValues(case.id, measured))
     return values, faults
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -23,6 +23,7 @@ def measure_points(
     spacing: tuple[float, float] | None,
     plane: str = "",
     errors_mm: Mapping[str, float] | None = None,
+    unlabelled: Collection[str] = (),
 ) -> list[Measured]:
     """Every measurement of a scheme for one image, in the scheme's order.
 
@@ -37,6 +38,7 @@ def measure_points(
         plane: the plane the spacing holds in.
         errors_mm: standard deviation of either coordinate of a landmark in mm, by its name: the errors are taken to
             be independent and alike in all directions. `coordinate_errors` makes it from an evaluation.
+        unlabelled: landmarks of which nobody said where or whether they are; others without a point are absent.
 
     Raises:
         ValueError: the points do not fit the scheme.
@@ -70,7 +72,7 @@ def measure_points(
                 uncertainty=spread.get(name) if known else None,
                 normal=None if in_pixels else element.normal,
                 plane=plane if spacing and (kinds[name] == DISTANCE or not square) else "",
-                reason=None if known else reason_for(needed[name], missing),
+                reason=None if known else reason_for(needed[name], missing, unlabelled),
                 landmarks=needed[name],
             )
         )
@@ -82,12 +84,17 @@ def measurements_of(scheme: Scheme) -> list[Measurement]:
     return [element for element in scheme.measurements if isinstance(element, Measurement)]
 
 
-def reason_for(needed: Sequence[str], missing: set[str]) -> str:
-    """Why a measurement has no value."""
-    absent = [name for name in needed if name in missing]
-    if not absent:
-        return NO_ANSWER
-    return f"{', '.join(absent)} {'is' if len(absent) == 1 else 'are'} absent"
+def reason_for(needed: Sequence[str], missing: set[str], unlabelled: Collection[str] = ()) -> str:
+    """Why a measurement has no value: which landmarks are absent, and which nobody has labelled."""
+    without = [name for name in needed if name in missing]
+    kinds = {
+        "absent": [name for name in without if name not in unlabelled],
+        "unlabelled": [name for name in without if name in unlabelled],
+    }
+    reasons = [
+        f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} {kind}" for kind, names in kinds.items() if names
+    ]
+    return "; ".join(reasons) or NO_ANSWER
 
 
 def measure_batch(scheme: Scheme, points: np.ndarray, spacing: np.ndarray) -> np.ndarray:

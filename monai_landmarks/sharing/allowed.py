@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -28,8 +28,11 @@ class Allowed:
         values: names it may use without calling them.
         methods: methods it may call on what it has.
         attributes: attributes it may read.
-        pinned: keys that may have only certain values.
+        pinned: keys that may have only certain values; a mapping stands for any component of its `_target_`.
+        whole_calls: calls that may be written only in certain ways.
+        required: keys that targets must be given.
         arguments: calls that may have only certain keyword arguments.
+        numbers_shown: whether what is multiplied must be a number by its very form.
     """
 
     imports: frozenset[str]
@@ -40,7 +43,10 @@ class Allowed:
     methods: frozenset[str]
     attributes: frozenset[str]
     pinned: Mapping[str, tuple[Any, ...]]
+    whole_calls: Mapping[str, tuple[str, ...]]
+    required: Mapping[str, tuple[str, ...]]
     arguments: Mapping[str, tuple[str, ...]]
+    numbers_shown: bool
 
     @property
     def roots(self) -> frozenset[str]:
@@ -60,6 +66,7 @@ def allowed_in(name: str) -> Allowed:
     document = tomllib.loads(text)
     own = document["inference"]
     more = {} if name == INFERENCE else document["training"]
+    strict = more or own
 
     def both(key: str) -> frozenset[str]:
         return frozenset([*own[key], *more.get(key, ())])
@@ -73,8 +80,15 @@ def allowed_in(name: str) -> Allowed:
         methods=both("methods"),
         attributes=both("attributes"),
         pinned={
-            key: tuple(CONSTANTS.get(value, value) for value in values)
-            for key, values in (document["pinned"] | (more or own)["pinned"]).items()
+            key: tuple(CONSTANTS.get(value, value) if isinstance(value, str) else value for value in values)
+            for key, values in (document["pinned"] | strict["pinned"]).items()
         },
-        arguments={key: tuple(values) for key, values in document["arguments"].items()},
+        whole_calls=_tuples(strict["whole_calls"]),
+        required=_tuples(strict["required"]),
+        arguments=_tuples(document["arguments"]),
+        numbers_shown=strict["numbers_shown"],
     )
+
+
+def _tuples(table: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
+    return {key: tuple(values) for key, values in table.items()}

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from monai_landmarks.errors import ConfigError
-from monai_landmarks.sharing.layout import BUNDLE_METADATA, EXECUTABLE_MODELS, WEIGHTS
-from monai_landmarks.sharing.manifest import check_manifest
+from monai_landmarks.sharing.layout import BUNDLE_METADATA, EXECUTABLE_MODELS, ONNX_MODELS
+from monai_landmarks.sharing.manifest import check_labels, check_manifest
 from monai_landmarks.sharing.metadata import check_metadata, check_versions
 from monai_landmarks.sharing.safe_config import check_configs
 from monai_landmarks.sharing.safe_files import read_json
-from monai_landmarks.sharing.safe_weights import read_weights
+from monai_landmarks.sharing.safe_weights import check_weights
 from monai_landmarks.sharing.signing import check_signature, read_public
 from monai_landmarks.sharing.zipfiles import extract_archive
 
@@ -27,8 +27,9 @@ logger = logging.getLogger(__name__)
 def opened_bundle(path: Path, key: Path | None = None) -> Iterator[Path]:
     """A bundle's folder to run: a folder as it is, a packed file unpacked and checked (all but the self-test).
 
-    Of a file that is not signed with `key`, the models whose loading runs code (TorchScript, .pt2) are left out. The
-    temporary folder is removed at the end.
+    Of a file that is not signed with `key`, the exported models are left out: loading TorchScript or .pt2 runs what is
+    in them, and an ONNX file may compute something else than model.pt, which is what the card and the self-test are
+    about. The temporary folder is removed at the end.
 
     Args:
         path: a bundle's folder, or a file of `monai-landmarks pack`.
@@ -66,19 +67,21 @@ def unpack_checked(path: Path, destination: Path, trusted: Ed25519PublicKey | No
         BundleError: naming the file and the fault.
     """
     folder = extract_archive(path, destination)
-    check_manifest(folder)
+    manifest = check_manifest(folder)
     origin = check_signature(folder, trusted)
     check_configs(folder)
-    check_versions(check_metadata(read_json(folder / BUNDLE_METADATA, BUNDLE_METADATA)))
-    read_weights(folder / WEIGHTS)
+    metadata = check_metadata(read_json(folder / BUNDLE_METADATA, BUNDLE_METADATA))
+    check_labels(manifest, metadata)
+    check_versions(metadata)
+    check_weights(folder)
     if trusted is None:
-        remove_executables(folder)
+        remove_models(folder, (*EXECUTABLE_MODELS, *ONNX_MODELS))
     return folder, origin
 
 
-def remove_executables(folder: Path) -> list[str]:
-    """Delete the models that only a trusted signer's bundle may bring; returns their names."""
-    found = [name for name in EXECUTABLE_MODELS if (folder / name).is_file()]
+def remove_models(folder: Path, names: Iterable[str]) -> list[str]:
+    """Delete models that only a trusted signer's bundle may bring; returns those that were there."""
+    found = [name for name in names if (folder / name).is_file()]
     for name in found:
         (folder / name).unlink()
     return found

@@ -16,7 +16,10 @@ from monai_landmarks.data.dataset import LandmarkDataset
 from monai_landmarks.data.reader import read_radiograph
 from monai_landmarks.data.stream import SCOPE_FIELDS
 from monai_landmarks.errors import ConfigError
+from monai_landmarks.networks.build import output_stride
 from monai_landmarks.scheme import Scheme
+from monai_landmarks.sharing.layout import NAME
+from monai_landmarks.sides import both_sides, limb_scheme
 
 METADATA = "metadata.json"
 OWN_KEY = "monai_landmarks"
@@ -54,8 +57,10 @@ def bundle_root(name: str) -> str:
     it is a bundle, `bundles/NAME` below it. So a bundle runs from the repository root and from its own folder.
 
     Raises:
-        ConfigError: when none of them is a bundle.
+        ConfigError: when none of them is a bundle, or the name is a path: a stranger's config may call this.
     """
+    if not NAME.fullmatch(name):
+        raise ConfigError(f"the bundle's name {name!r} must be letters, digits, - and _")
     folders = []
     for argument in sys.argv[1:]:
         value = argument.removeprefix("--config_file=")
@@ -102,6 +107,12 @@ def scheme_of(metadata: dict[str, Any]) -> Scheme:
     return Scheme.model_validate(metadata[OWN_KEY]["scheme"])
 
 
+def predicted_scheme_of(metadata: dict[str, Any]) -> Scheme:
+    """The landmarks of a bundle's predictions: of both sides where its network looks at one side at a time."""
+    scheme = scheme_of(metadata)
+    return both_sides(scheme) if "sides" in settings_of(metadata) else scheme
+
+
 def scope_of(metadata: dict[str, Any]) -> dict[str, list[str]]:
     """Modality, body part and view a bundle may be used on; an empty list or no entry allows anything."""
     return metadata[OWN_KEY].get("scope", {})
@@ -143,7 +154,8 @@ def describe_model(
         root: the bundle's folder.
         dataset: what the model is trained on.
         size: rows and columns of the input.
-        settings: what inference must know of the training: backbone, decoder_channels, decoder, ...
+        settings: what inference must know of the training: the network's, decoder, ...; with `sides` the network
+            looks at one side at a time, and its landmarks are one side's.
         items: the loaded training images, whose headers give the scope where the data set file tells none.
     """
     source = Path(root) / "configs" / METADATA
@@ -153,17 +165,23 @@ def describe_model(
     metadata["numpy_version"] = version("numpy")
     formats = metadata["network_data_format"]
     formats["inputs"]["image"]["spatial_shape"] = list(size)
-    formats["outputs"]["pred"]["spatial_shape"] = list(size)
-    formats["outputs"]["pred"]["num_channels"] = len(dataset.names)
-    formats["outputs"]["pred"]["channel_def"] = {str(k): name for k, name in enumerate(dataset.names)}
+    scheme = network_scheme(dataset.scheme, settings)
+    formats["outputs"]["pred"]["spatial_shape"] = [side // output_stride(settings) for side in size]
+    formats["outputs"]["pred"]["num_channels"] = len(scheme.names)
+    formats["outputs"]["pred"]["channel_def"] = {str(k): name for k, name in enumerate(scheme.names)}
     metadata[OWN_KEY] = {
         "version": version("monai_landmarks"),
-        "scheme": dataset.scheme.model_dump(mode="json"),
+        "scheme": scheme.model_dump(mode="json"),
         "scope": dataset.scope or observed_scope(items),
         "settings": settings,
         "dataset": {"name": dataset.scheme.name, "digest": dataset.digest(), "cases": len(dataset.cases)},
     }
     return metadata
+
+
+def network_scheme(scheme: Scheme, settings: Mapping[str, Any]) -> Scheme:
+    """The landmarks a network of these settings gives for a data set's scheme: with `sides`, those of one side."""
+    return limb_scheme(scheme) if "sides" in settings else scheme
 
 
 def observed_scope(items: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
@@ -182,8 +200,9 @@ def check_landmarks(metadata: dict[str, Any], dataset: LandmarkDataset) -> dict[
         ConfigError: they are not, so that errors would be measured against the wrong points.
     """
     names = scheme_of(metadata).names
-    if names != dataset.names:
-        raise ConfigError(f"the model finds {', '.join(names)}; the data set holds {', '.join(dataset.names)}")
+    own = network_scheme(dataset.scheme, settings_of(metadata)).names
+    if names != own:
+        raise ConfigError(f"the model finds {', '.join(names)}; the data set holds {', '.join(own)}")
     return metadata
 
 

@@ -66,6 +66,8 @@ class Evaluation:
         found = self.metrics[unit]
         low, high = interval(found)
         numbers = {f"{key}_{unit}": found[key] for key in ("mre", "median", "rmse")}
+        if missed := found.get("unpredicted"):
+            numbers |= {"unpredicted": missed, f"mre_predicted_{unit}": found["mre_predicted"]}
         numbers |= {f"mre_{unit}_ci95_low": low, f"mre_{unit}_ci95_high": high}
         numbers |= {f"sdr_{limit}_{unit}": share for limit, share in found["sdr"].items()}
         return {key: round(float(value), 4) for key, value in numbers.items() if value is not None}
@@ -153,9 +155,12 @@ def _errors(evaluation: Evaluation, trained: dict[str, Any]) -> list[str]:
 
 def _limits(evaluation: Evaluation, scoped: bool) -> list[str]:
     metrics = evaluation.metrics
-    largest = _number(metrics[evaluation.unit]["max"])
+    found = metrics[evaluation.unit]
+    worst = f"The largest error of the evaluation was {_number(found['max'])} {evaluation.unit}"
+    if missed := found.get("unpredicted"):
+        worst = f"The evaluation's model did not find {missed} of {found['points']} points"
     lines = [
-        f"- The largest error of the evaluation was {largest} {evaluation.unit}: look at every overlay.",
+        f"- {worst}: look at every overlay.",
         f"- These numbers rest on {metrics['cases']} images; other devices, projections and patients may differ.",
         "- Millimetres are as good as the image's pixel spacing; the plane they hold in stands beside each.",
     ]
@@ -175,6 +180,8 @@ def interval(found: dict[str, Any]) -> tuple[float | None, float | None]:
 def _row(name: str, found: dict[str, Any]) -> str:
     low, high = interval(found)
     mean = f"{_number(found['mre'])} ({_number(low)} to {_number(high)})"
+    if missed := found.get("unpredicted"):
+        mean = f"{_number(found['mre_predicted'])}, {missed} not found"
     shares = " | ".join(_share(share) for share in found["sdr"].values())
     return f"| {name} | {found['points']} | {mean} | {_number(found['median'])} | {shares} |"
 

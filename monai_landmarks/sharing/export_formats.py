@@ -106,8 +106,9 @@ def traced(network: nn.Module) -> torch.export.ExportedProgram:
         for name in ("rows", "columns")
     )
     free = {0: torch.export.Dim("batch", min=1), 2: rows, 3: columns}
-    # Two sizes that differ, so that nothing is taken for equal.
-    example = torch.rand(2, 1, 2 * MULTIPLE, 3 * MULTIPLE)
+    # Two sizes that differ, so that nothing is taken for equal, and that no network halves to 1, which would be taken for
+    # a constant: the hourglass halves six times.
+    example = torch.rand(2, 1, 4 * MULTIPLE, 6 * MULTIPLE)
     with _quiet():
         program = torch.export.export(network, (example,), dynamic_shapes=(free,), strict=False)
     # Where in which source file each operation stands: paths of this computer, which would travel with the model.

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from monai.bundle import ConfigWorkflow
 from torch import Tensor, nn
 
+from monai_landmarks.engines.inference import inference_workflow
 from monai_landmarks.engines.onnx_network import MODEL, exported_parts, weights_digest
 from monai_landmarks.engines.workflow import refuse_special_paths
 from monai_landmarks.errors import ConfigError, LandmarksError
@@ -89,13 +89,7 @@ def prepared_image(bundle: Path, models: Path, image: Path | None, preset: str) 
             case = simulate_case(Path(folder), preset if preset in PRESETS else PRESET, seed=0, index=0)
             image = Path(folder) / Path(case.image).name
         refuse_special_paths([bundle, models, image])
-        workflow = ConfigWorkflow(
-            config_file=str(bundle / "configs" / "inference.yaml"),
-            logging_file=False,
-            workflow_type="inference",
-            bundle_root=str(bundle.resolve()),
-            ckpt_dir=str(models),
-        )
+        workflow = inference_workflow(bundle, bundle_root=str(bundle.resolve()), ckpt_dir=str(models))
         item = workflow.parser.get_parsed_content("preprocessing")({"image": str(image)})
     return torch.as_tensor(item["image"].as_tensor(), dtype=torch.float32)[None]
 
@@ -145,7 +139,7 @@ def _export(network: nn.Module, stem: Path, name: str, digest: str, inputs: Sequ
         # torch and ONNX Runtime fail in many ways, with pages of text.
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise ConfigError(
-            f"{path.name}: this network cannot be exported: {reason}. Networks with an efficientnet backbone can; "
-            f"others are used as {MODEL}"
+            f"{path.name}: this network cannot be exported: {reason}. Hourglasses and networks with an efficientnet "
+            f"backbone can; others are used as {MODEL}"
         ) from error
     return Exported(name, path, found, relative)

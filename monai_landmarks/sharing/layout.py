@@ -24,7 +24,11 @@ TEST_POINTS = "selftest/expected.json"
 STEMS = ("models/model", "models/model.coarse", "models/model.fine")
 # Loading these runs what is in them: only of a bundle whose signer is known.
 EXECUTABLE_MODELS = tuple(stem + suffix for stem in STEMS for suffix in (".pt2", ".ts"))
-MODELS = (WEIGHTS, *(f"{stem}.onnx" for stem in STEMS), *EXECUTABLE_MODELS)
+# These run no code, but what they compute need not be what model.pt does.
+ONNX_MODELS = tuple(f"{stem}.onnx" for stem in STEMS)
+# Files of weights a bundle may hold: all are checked (safe_weights) before a config may name them.
+WEIGHT_FILES = (WEIGHTS,)
+MODELS = (*WEIGHT_FILES, *ONNX_MODELS, *EXECUTABLE_MODELS)
 REQUIRED = (MANIFEST, BUNDLE_METADATA, INFERENCE, WEIGHTS, CARD, LICENCE, DATA_LICENCE, TEST_IMAGE, TEST_POINTS)
 FIXED = frozenset({*REQUIRED, *MODELS, SIGNATURE, LOGGING})
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")

@@ -7,7 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from monai_landmarks.sharing.layout import MANIFEST, SIGNATURE, BundleError
+from monai_landmarks.sharing.layout import BUNDLE_METADATA, MANIFEST, SIGNATURE, BundleError
+from monai_landmarks.sharing.metadata import BundleMetadata
 from monai_landmarks.sharing.safe_files import read_json
 
 FORMAT = "monai_landmarks.bundle"
@@ -49,6 +50,20 @@ def check_manifest(folder: Path) -> dict[str, Any]:
     if document.get("name") != folder.name:
         raise BundleError(f"{MANIFEST}: names the bundle {document.get('name')!r}, its folder is {folder.name!r}")
     return document
+
+
+def check_labels(manifest: dict[str, Any], metadata: BundleMetadata) -> None:
+    """Compare the name and the version in the manifest with the metadata's, which results carry.
+
+    Raises:
+        BundleError: they differ.
+    """
+    listed, told = (manifest.get("name"), manifest.get("bundle_version")), (metadata.name, metadata.version)
+    if listed != told:
+        raise BundleError(
+            f"{BUNDLE_METADATA}: says the bundle is {' '.join(told)}, {MANIFEST} says {' '.join(map(str, listed))}; "
+            "ask its sender which it is"
+        )
 
 
 def digests(folder: Path) -> dict[str, dict[str, Any]]:

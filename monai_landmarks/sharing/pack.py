@@ -30,7 +30,8 @@ from monai_landmarks.sharing.manifest import write_manifest
 from monai_landmarks.sharing.metadata import BundleMetadata, check_metadata
 from monai_landmarks.sharing.privacy import check_settings, check_texts, identifiers_of
 from monai_landmarks.sharing.safe_config import check_configs
-from monai_landmarks.sharing.safe_weights import read_weights
+from monai_landmarks.sharing.safe_onnx import check_onnx
+from monai_landmarks.sharing.safe_weights import check_weights
 from monai_landmarks.sharing.selftest import make_selftest
 from monai_landmarks.sharing.signing import read_private, sign_manifest
 from monai_landmarks.sharing.zipfiles import write_archive
@@ -83,7 +84,7 @@ def pack_bundle(
 
     Raises:
         ConfigError: something is missing, or holds what must not leave the house; the file and the key are named.
-        BundleError: a config, or weights, that a receiver would refuse.
+        BundleError: a config, weights or an ONNX file that a receiver would refuse.
     """
     bundle = find_bundle(run)
     results = find_evaluation(run, bundle, evaluation)
@@ -99,8 +100,9 @@ def pack_bundle(
         check_configs(folder)
         check_settings(folder)
         check_texts(folder, identifiers_of(results, dataset))
-        read_weights(folder / WEIGHTS)
+        check_weights(folder)
         selftest = make_selftest(folder, metadata)
+        check_onnx(folder, metadata)
         write_manifest(folder, metadata.name, metadata.version)
         if key is not None:
             sign_manifest(folder, key)

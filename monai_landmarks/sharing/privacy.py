@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import json
 import re
@@ -12,17 +13,20 @@ from typing import Any
 
 import monai_landmarks
 from monai_landmarks.data.dataset import load_dataset
+from monai_landmarks.data.table_cases import READER
 from monai_landmarks.sharing.layout import BundleError, is_text
+from monai_landmarks.sharing.safe_expressions import parsed
 from monai_landmarks.sharing.safe_files import entries, read_json, read_yaml
+from monai_landmarks.simulate.presets import PRESETS
 
 # A folder of the root and something below it; not the rest of an address or of "a/b", nor what a config appends to a
 # folder (`@bundle_root + '/models/second_pass'`), nor the manuals' /path/to/ and /workspace/.
 ABSOLUTE = re.compile(
     r"""(?<![\w./:)\]}<>*-])(?<!\+\ ['"])/(?!path/to/|workspace/)[\w.~-]+/[\w.~-]"""
     r"""|(?<![\w])[A-Za-z]:[\\/](?!/)|(?<!\\)\\\\[\w.-]+\\|(?<!\w)~[\w.-]*/|file:/""",
-    re.VERBOSE,
+    re.VERBOSE | re.IGNORECASE,
 )
-HOME = re.compile(rb"/(?:home|Users|root)/[\w.-]+/|[A-Za-z]:\\Users\\[\w.-]+")
+HOME = re.compile(rb"/(?:home|Users|root)/[\w.-]+/|(?i:[a-z]:\\users\\[\w.-]+)")
 # What a config says of the computer or the people it was trained with, and what it may say all the same.
 PRIVATE_SETTINGS = {
     "reader": ("mean",),
@@ -32,8 +36,11 @@ PRIVATE_SETTINGS = {
     "dataset_dir": (),
     "encoder_weights": ("package",),
 }
-# A shorter name, or a shorter number, would be found in any text.
+# What an expression for one of them may name: the package's simulated data sets, and the folder of their images.
+PUBLIC = frozenset({*PRESETS, "images"})
+# A shorter name, or a shorter number, would be found in any text; a number is told by the word before it.
 SHORTEST, SHORTEST_NUMBER = 4, 6
+NUMBERED = r"(?<![\w])(?:patient|case|subject|image|reader)(?:[ _-]?(?:id|no|number))?[ \t'\"]*[.:#=_-]?[ \t'\"]*"
 
 
 def check_texts(folder: Path, identifiers: Iterable[str]) -> None:
@@ -46,8 +53,7 @@ def check_texts(folder: Path, identifiers: Iterable[str]) -> None:
     Raises:
         BundleError: naming the file, the line or key, and what was found there.
     """
-    names = sorted(filter(_telling, set(identifiers)), key=len, reverse=True)
-    any_name = re.compile("|".join(rf"(?<![\w.-]){re.escape(name)}(?![\w-])" for name in names)) if names else None
+    any_name = _pattern(identifiers)
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if path.is_dir():
@@ -71,13 +77,15 @@ def check_settings(folder: Path) -> None:
     for path in sorted((folder / "configs").glob("*.yaml")):
         name = f"configs/{path.name}"
         for place, value in entries(read_yaml(path, name), name):
-            allowed = PRIVATE_SETTINGS.get(place.rsplit("#", 1)[-1])
-            if allowed is None or not isinstance(value, str) or value in allowed or value.startswith(("$", "@")):
+            key = next((part for part in place.split("#") if part in PRIVATE_SETTINGS), None)
+            if key is None or not isinstance(value, str):
                 continue
-            raise BundleError(
-                f"{name}, {place}: {value!r} tells of your people or computers; set it to "
-                f"{' or '.join((*allowed, 'null'))} there and give it on the command line when you train"
-            )
+            allowed = PRIVATE_SETTINGS[key]
+            if told := [text for text in _literals(value) if text not in allowed]:
+                raise BundleError(
+                    f"{name}, {place}: {told[0]!r} tells of your people or computers; set it to "
+                    f"{' or '.join((*allowed, 'null'))} there and give it on the command line when you train"
+                )
 
 
 def identifiers_of(evaluation: Path, dataset: Path | None) -> set[str]:
@@ -94,8 +102,8 @@ def identifiers_of(evaluation: Path, dataset: Path | None) -> set[str]:
         for case in load_dataset(dataset).cases:
             found.update((case.id, case.patient or "", PurePosixPath(case.image).name, case.image))
             found.update(annotation.reader for annotation in case.annotations)
-    # "mean" and the simulator are words of this package, not people.
-    return found - {"", "mean", "simulator"}
+    # "mean", the simulator and "reader", who is named where nobody is, are words of this package, not people.
+    return {name for name in found if name.casefold() not in ("", "mean", "simulator", READER)}
 
 
 def _texts(path: Path, name: str) -> Iterator[tuple[str, str]]:
@@ -117,8 +125,28 @@ def _texts(path: Path, name: str) -> Iterator[tuple[str, str]]:
         yield f"line {number}", line
 
 
-def _telling(name: str) -> bool:
-    return len(name) >= (SHORTEST_NUMBER if name.isdigit() else SHORTEST)
+def _pattern(identifiers: Iterable[str]) -> re.Pattern[str] | None:
+    """What finds any of the names, in upper or lower case, and short numbers where a word says what they number."""
+    forms = []
+    for name in sorted(set(identifiers), key=len, reverse=True):
+        if len(name) >= (SHORTEST_NUMBER if name.isdigit() else SHORTEST):
+            forms.append(rf"(?<![\w.-]){re.escape(name)}(?![\w-])")
+        elif name.isdigit():
+            forms.append(rf"{NUMBERED}{name}(?![\w-]|\.[0-9])")
+    return re.compile("|".join(forms), re.IGNORECASE) if forms else None
+
+
+def _literals(value: str) -> list[str]:
+    """The texts a config's value holds: itself, or those in an expression; a reference holds none."""
+    if value.startswith("@"):
+        return []
+    if not value.startswith("$"):
+        return [value]
+    nodes = list(ast.walk(parsed(value)))
+    # A reference has become a subscript, and its key a text.
+    keys = {id(node.slice) for node in nodes if isinstance(node, ast.Subscript)}
+    texts = [node.value for node in nodes if isinstance(node, ast.Constant) and id(node) not in keys]
+    return [text for text in texts if isinstance(text, str) and text not in PUBLIC]
 
 
 def check_binary(path: Path, name: str) -> None:

@@ -100,11 +100,27 @@ def _check_keys(mapping: dict[str, Any], allowed: Allowed) -> None:
     for key, value in mapping.items():
         if not KEY.fullmatch(key):
             raise BundleError(f"the key {key!r} must be letters, digits and _, with # between levels")
-        last = key.rsplit("#", 1)[-1]
+        *above, last = key.split("#")
         if last.startswith("_") and last not in SPECIAL_KEYS:
             raise BundleError(f"the key {key} is refused; of MONAI's own only {', '.join(SPECIAL_KEYS)} are allowed")
         if last == TARGET and (not isinstance(value, str) or allowed.target(value) is None):
             raise BundleError(f"the target {value!r} is not in the list of allowed targets")
-        if last in allowed.pinned and not any(value is v or value == v != 0 for v in allowed.pinned[last]):
-            choices = " or ".join(map(repr, allowed.pinned[last]))
-            raise BundleError(f"{key} must be {choices} in a bundle; who runs it says where data come from and go to")
+        if last in allowed.pinned and not any(_fits(value, choice, allowed) for choice in allowed.pinned[last]):
+            choices = " or ".join(f"a {v[TARGET]}" if isinstance(v, dict) else repr(v) for v in allowed.pinned[last])
+            raise BundleError(
+                f"{key} must be {choices} in a bundle: it reads its own checked files, and who runs it says where data "
+                "come from and go to"
+            )
+        if changed := [part for part in above if part in allowed.pinned]:
+            raise BundleError(f"{key} changes a part of {changed[0]}; write it where {changed[0]} stands")
+    target = allowed.target(str(mapping.get(TARGET)))
+    if missing := [key for key in allowed.required.get(target or "", ()) if key not in mapping]:
+        raise BundleError(f"{target} lacks {missing[0]}: who runs the bundle relies on it")
+
+
+def _fits(value: Any, choice: Any, allowed: Allowed) -> bool:
+    """Whether a key's value is the pinned one, or a component of the pinned target."""
+    if isinstance(choice, dict):
+        return isinstance(value, dict) and allowed.target(str(value.get(TARGET))) == choice[TARGET]
+    # Not 0 for False.
+    return value is choice or bool(value == choice != 0)

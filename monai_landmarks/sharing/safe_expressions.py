@@ -14,6 +14,7 @@ from monai.bundle import ConfigParser, ReferenceResolver
 
 from monai_landmarks.sharing.allowed import Allowed
 from monai_landmarks.sharing.layout import BundleError
+from monai_landmarks.sharing.value_kinds import is_fraction, is_number
 
 REFERENCES = "__local_refs"
 MAX_LENGTH = 400
@@ -51,12 +52,20 @@ def check_expression(text: str, allowed: Allowed) -> None:
         if text[1:] not in allowed.imports:
             raise BundleError(f"the import {text[1:]!r} is not in the list of allowed imports")
         return
-    code = ReferenceResolver.update_refs_pattern(text, _AnyReference())[1:]
     try:
-        tree = ast.parse(code, mode="eval")
+        tree = parsed(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise BundleError(f"{text!r} is no single expression") from None
-    _Judge(allowed).judge(tree.body, frozenset())
+    _Judge(allowed).judge(tree, frozenset())
+
+
+def parsed(text: str) -> ast.expr:
+    """The tree of an expression, with its "$", after MONAI's replacement of references."""
+    return ast.parse(ReferenceResolver.update_refs_pattern(text, _AnyReference())[1:], mode="eval").body
+
+
+def _dumped(call: str) -> str:
+    return ast.dump(parsed(f"${call}"))
 
 
 def is_import(text: str) -> bool:
@@ -104,7 +113,17 @@ class _Judge:
             for side in (node.left, node.right):
                 if isinstance(side, ast.List | ast.Tuple | ast.JoinedStr) or _is_text(side):
                     raise BundleError("a text or a list is neither repeated nor formatted here")
+        if self.allowed.numbers_shown:
+            self.judge_numbers(node)
         self.below(node, bound)
+
+    def judge_numbers(self, node: ast.BinOp) -> None:
+        """A reference, or str(...), may be a text too; what is multiplied must show that it is not."""
+        numbers = is_number(node.left), is_number(node.right)
+        if isinstance(node.op, ast.Mult) and not (all(numbers) or is_fraction(node.left) or is_fraction(node.right)):
+            raise BundleError("only numbers are multiplied here, a text could grow; write float(...) * ...")
+        if isinstance(node.op, ast.Mod) and not numbers[0]:
+            raise BundleError("only a number has a remainder here, of a text % is a format; write int(...) % ...")
 
     def judge_Name(self, node: ast.Name, bound: frozenset[str]) -> None:
         """A variable of this expression, or a listed value."""
@@ -141,6 +160,9 @@ class _Judge:
         """Some calls are harmless with certain arguments alone."""
         if name == "type" and (len(node.args) != 1 or node.keywords or isinstance(node.args[0], ast.Starred)):
             raise BundleError("type with other than one argument makes a class")
+        forms = self.allowed.whole_calls.get(name or "")
+        if forms is not None and ast.dump(node) not in map(_dumped, forms):
+            raise BundleError(f"{name} opens files, so it must be written {' or '.join(forms)} in a bundle")
         given = self.allowed.arguments.get(name or "")
         if given is not None and (node.args or any(keyword.arg not in given for keyword in node.keywords)):
             raise BundleError(f"{name} may be called with {', '.join(given)} alone")

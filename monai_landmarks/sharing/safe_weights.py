@@ -10,10 +10,22 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from monai_landmarks.sharing.layout import WEIGHTS, BundleError
+from monai_landmarks.sharing.layout import WEIGHT_FILES, BundleError
 
 
-def read_weights(path: Path, name: str = WEIGHTS) -> dict[str, Tensor]:
+def check_weights(folder: Path) -> int:
+    """Check every file of weights an unpacked bundle holds.
+
+    Returns:
+        The number of tensors in them.
+
+    Raises:
+        BundleError: as `read_weights`; the file is named.
+    """
+    return sum(len(read_weights(folder / name, name)) for name in WEIGHT_FILES if (folder / name).is_file())
+
+
+def read_weights(path: Path, name: str) -> dict[str, Tensor]:
     """Load a state dict without running anything in it.
 
     Raises:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import logging
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +12,7 @@ import torch
 from monai.bundle import ConfigWorkflow
 from PIL import Image
 
+from monai_landmarks.engines.inference import inference_workflow
 from monai_landmarks.errors import ConfigError, LandmarksError, find_cause
 from monai_landmarks.sharing.layout import BUNDLE_METADATA, INFERENCE, TEST_IMAGE, TEST_POINTS, BundleError
 from monai_landmarks.sharing.manifest import canonical
@@ -150,18 +148,13 @@ def predict_points(folder: Path, image: Path) -> Points:
         document = json.loads((Path(output) / "predictions.json").read_text(encoding="utf-8"))
     if not document["images"]:
         raise BundleError(f"{TEST_IMAGE}: cannot be read: {document['failed'] or document['skipped']}")
-    return {name: tuple(point["xy"]) for name, point in document["images"][0]["points"].items()}
+    nowhere = (np.nan, np.nan)
+    return {name: tuple(point["xy"] or nowhere) for name, point in document["images"][0]["points"].items()}
 
 
 def _workflow(folder: Path, image: Path, output: Path) -> ConfigWorkflow:
     """The bundle's inference, not yet run; only settings that it has are set."""
-    with _no_remark():
-        workflow = ConfigWorkflow(
-            config_file=str(folder / INFERENCE),
-            meta_file=str(folder / BUNDLE_METADATA),
-            logging_file=False,
-            workflow_type="inference",
-        )
+    workflow = inference_workflow(folder, meta_file=str(folder / BUNDLE_METADATA))
     settings: dict[str, Any] = {
         "bundle_root": str(folder),
         "inputs": [str(image)],
@@ -178,18 +171,6 @@ def _workflow(folder: Path, image: Path, output: Path) -> ConfigWorkflow:
     except Exception as error:
         raise _failure(error) from error
     return workflow
-
-
-@contextmanager
-def _no_remark() -> Iterator[None]:
-    """MONAI warns that no logging file is used, which is on purpose."""
-    logger = logging.getLogger("monai.bundle.workflows")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 def _resolve(workflow: ConfigWorkflow, name: str) -> Any:

@@ -6,7 +6,7 @@ import pytest
 from monai_landmarks.data.dataset import find_faults
 from monai_landmarks.data.pseudonyms import pseudonyms, write_pseudonyms
 from monai_landmarks.data.table_file import read_table
-from monai_landmarks.data.tables import import_table, unused_images
+from monai_landmarks.data.tables import import_table, scheme_of, unused_images
 from monai_landmarks.errors import ConfigError, DatasetError
 
 ISBI = Path(__file__).parents[2].parent / "shared" / "data" / "isbi2015"
@@ -221,3 +221,9 @@ def test_isbi_2015_imports():
     points, _ = dataset.cases[0].points(dataset.scheme, "senior")
     np.testing.assert_array_equal(points[0], [331.667, 278.0])
     assert find_faults(dataset) == []
+
+
+@pytest.mark.parametrize(("name", "landmarks"), [("points", ["a", "=1"]), ("@points", ["a"]), ("points", ["a\nb"])])
+def test_a_name_that_would_be_a_formula_or_two_lines_is_one_clear_error(name, landmarks):
+    with pytest.raises(ConfigError, match=r"a formula; choose another|holds a line break"):
+        scheme_of(name, landmarks)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from monai_landmarks.data.dataset import Annotation, Case, LandmarkDataset, load_dataset
 from monai_landmarks.measure import coordinate_errors, measure_batch, measure_points
+from monai_landmarks.measure.annotated import measure_annotated
 from monai_landmarks.measure.evaluate import difference
 from monai_landmarks.scheme import Scheme
 
@@ -192,6 +196,33 @@ def test_missing_landmarks_are_named() -> None:
     assert found["length"].within_normal is None
     assert found["sum"].reason == "a, c are absent"
     assert found["sum"].landmarks == ("o", "a", "b", "c")
+
+
+def test_what_nobody_labelled_is_not_called_absent() -> None:
+    elements = [ANGLE, LENGTH, HALF, {"kind": "sum", "name": "sum", "terms": {"angle": 1, "half": 1}}]
+    points = {**CORNER, "a": (NAN, NAN), "c": (NAN, NAN)}
+    found = measure(elements, points, unlabelled=["a"])
+    assert found["length"].reason == "a is unlabelled"
+    assert found["sum"].reason == "c is absent; a is unlabelled"
+
+
+def test_the_measurements_of_a_data_set_tell_absent_from_unlabelled(tmp_path: Path) -> None:
+    scheme = Scheme.model_validate(
+        {
+            "name": "s",
+            "landmarks": [{"name": name} for name in "abc"],
+            "measurements": [
+                {"kind": "distance", "name": "ab", "between": ["a", "b"]},
+                {"kind": "distance", "name": "ac", "between": ["a", "c"]},
+            ],
+        }
+    )
+    annotation = Annotation(reader="one", points={"a": (1.0, 2.0)}, absent=["b"])
+    case = Case(id="1", image="1.png", spacing_mm=(1.0, 1.0), annotations=[annotation])
+    Image.new("L", (4, 4)).save(tmp_path / "1.png")
+    LandmarkDataset(scheme=scheme, cases=[case]).save(tmp_path / "dataset.json")
+    (values,), _ = measure_annotated(load_dataset(tmp_path / "dataset.json"))
+    assert [m.reason for m in values.measured] == ["b is absent", "c is unlabelled"]
 
 
 def test_points_without_an_answer_say_so() -> None:

@@ -10,10 +10,15 @@ import zipfile
 import pytest
 import torch
 from tiny_bundle import changed
+from typer.testing import CliRunner
 
-from monai_landmarks.errors import ConfigError
+from monai_landmarks.cli.main import build_app
+from monai_landmarks.errors import ConfigError, find_cause
+from monai_landmarks.sharing import safe_weights
 from monai_landmarks.sharing.archive import opened_bundle
 from monai_landmarks.sharing.layout import MAX_FILES, BundleError
+from monai_landmarks.sharing.manifest import write_manifest
+from monai_landmarks.sharing.signing import read_private, sign_manifest
 from monai_landmarks.sharing.zipfiles import extract_archive
 
 
@@ -83,7 +88,34 @@ def test_what_runs_code_when_loaded_is_left_out_unless_the_signer_is_known(packe
             (bundle / "models" / name).write_bytes(b"any")
 
     with opened_bundle(changed(packed, tmp_path, add)) as folder:
-        assert sorted(path.name for path in (folder / "models").iterdir()) == ["model.onnx", "model.pt"]
+        assert [path.name for path in (folder / "models").iterdir()] == ["model.pt"]
+
+
+def test_a_known_signers_models_are_all_there(packed, keys, tmp_path):
+    signer = read_private(keys[0])
+
+    def add(bundle):
+        (bundle / "models" / "model.onnx").write_bytes(b"any")
+        (bundle / "models" / "model.ts").write_bytes(b"any")
+        write_manifest(bundle, "tiny", "1.0")
+        sign_manifest(bundle, signer)
+
+    path = changed(packed, tmp_path, add, renew=False)
+    with opened_bundle(path, keys[1]) as folder:
+        assert {file.name for file in (folder / "models").iterdir()} == {"model.onnx", "model.pt", "model.ts"}
+    with opened_bundle(path) as folder:
+        assert [file.name for file in (folder / "models").iterdir()] == ["model.pt"]
+
+
+def test_onnx_runtime_needs_the_signers_key(packed, tmp_path, blobs):
+    """Of a file of unknown origin only the network that the self-test is about is run."""
+    path = changed(packed, tmp_path / "a", lambda bundle: (bundle / "models" / "model.onnx").write_bytes(b"any"))
+    arguments = [str(path), str(blobs.parent / "images" / "00.png"), "-o", str(tmp_path / "out")]
+    done = CliRunner().invoke(build_app(), ["predict", *arguments, "--backend", "onnxruntime"])
+    assert done.exit_code != 0
+    told = str(find_cause(done.exception))
+    assert "--backend torch. The one in a packed bundle is used with the --key it is signed with" in told
+    assert not (tmp_path / "out" / "predictions.csv").exists()
 
 
 # --- the manifest ---------------------------------------------------------------------------------------------------
@@ -373,6 +405,14 @@ def set_shape(document):
     document["network_data_format"]["inputs"]["image"]["spatial_shape"] = [64, 10**9]
 
 
+def rename_landmark(name):
+    def change(document):
+        document["monai_landmarks"]["scheme"]["landmarks"][0]["name"] = name
+        document["network_data_format"]["outputs"]["pred"]["channel_def"]["0"] = name
+
+    return change
+
+
 def swap_channels(document):
     channels = document["network_data_format"]["outputs"]["pred"]["channel_def"]
     channels["0"], channels["1"] = channels["1"], channels["0"]
@@ -397,7 +437,22 @@ def swap_channels(document):
         (lambda d: d.update(name="hip\x1b[2A\x1b[2K"), "name: String should match pattern"),
         (lambda d: d["monai_landmarks"].update(errors_mm={"middle": "a"}), "monai_landmarks.errors_mm.middle"),
         (lambda d: d.update(pytorch_version="1.9.0"), "torch is .* here, the bundle needs 1.9.0"),
+        (rename_landmark("=1"), "metadata.json: .*scheme.landmarks.0.name: .*begins with '=', which a spreadsheet"),
+        (rename_landmark("a\n=1"), "scheme.landmarks.0.name: .*holds a line break"),
+        (lambda d: d.update(name="tall"), "metadata.json: says the bundle is tall 1.0, manifest.json says tiny 1.0"),
+        (lambda d: d.update(version="1.1"), "metadata.json: says the bundle is tiny 1.1, manifest.json says tiny 1.0"),
     ],
 )
 def test_metadata_that_cannot_be_used(packed, tmp_path, change, reason):
     refuse(changed(packed, tmp_path, edit_metadata(change)), reason)
+
+
+def test_every_file_of_weights_is_checked(tmp_path, monkeypatch):
+    """A bundle may be allowed more than one; a config can name none that is not looked at."""
+    monkeypatch.setattr(safe_weights, "WEIGHT_FILES", ("models/model.pt", "models/roi.pt"))
+    (tmp_path / "models").mkdir()
+    torch.save({"a": torch.zeros(1)}, tmp_path / "models" / "model.pt")
+    assert safe_weights.check_weights(tmp_path) == 1
+    (tmp_path / "models" / "roi.pt").write_bytes(pickle.dumps(Runs(tmp_path / "it ran")))
+    with pytest.raises(BundleError, match=r"models/roi.pt: is no file of weights"):
+        safe_weights.check_weights(tmp_path)

@@ -140,3 +140,9 @@ def test_the_shipped_metadata_is_monais_form():
     channels = metadata["network_data_format"]["outputs"]["pred"]
     assert channels["num_channels"] == len(channels["channel_def"]) == 20
     assert "not a medical device" in metadata["intended_use"].lower()
+
+
+@pytest.mark.parametrize("name", ["//server/share", "../other", "/srv/bundle", "a\\b", ""])
+def test_a_bundles_name_is_no_path(name):
+    with pytest.raises(ConfigError, match="must be letters, digits, - and _"):
+        bundle_root(name)

@@ -15,10 +15,12 @@ from monai_landmarks.errors import ConfigError
 from monai_landmarks.networks.build import network_from
 from monai_landmarks.sharing.bundles import shipped_bundles
 from monai_landmarks.sharing.export_formats import FORMATS
+from monai_landmarks.sharing.exports import export_models
 from monai_landmarks.sharing.layout import BundleError
 from monai_landmarks.sharing.metadata import check_metadata
 from monai_landmarks.sharing.pack import Labels, pack_bundle
 from monai_landmarks.sharing.privacy import check_binary
+from monai_landmarks.sharing.verify import verify_bundle
 
 LABELS = Labels("Invented blobs.", name="tiny", version="1.0")
 
@@ -103,14 +105,31 @@ def test_inference_stands_alone_in_the_unpacked_folder(packed, tmp_path, blobs):
 
 
 @pytest.mark.slow
-def test_exported_models_go_with_it(copy, tmp_path):
-    (copy / "bundle" / "models" / "model.onnx").write_bytes(b"any")
+def test_exported_models_go_with_it(copy, tmp_path, blobs):
+    export_models(copy / "bundle", copy / "bundle" / "models", ["onnx"], image=blobs.parent / "images" / "00.png")
     (copy / "bundle" / "models" / "checkpoint.pt").write_bytes(b"stays")
     pack(copy, tmp_path)
     assert {name for name in content(tmp_path / "out.zip") if name.startswith("models/")} == {
         "models/model.pt",
         "models/model.onnx",
     }
+    found = {check.name: (check.state, check.text) for check in verify_bundle(tmp_path / "out.zip")}
+    assert {state for state, _ in found.values()} == {"ok"}
+    assert found["onnx"][1].startswith("models/model.onnx as models/model.pt, logits differ by ")
+    assert found["onnx"][1].endswith("; predict uses it with --key alone")
+
+
+def test_an_onnx_file_of_other_weights_stops_it(copy, tmp_path):
+    (copy / "bundle" / "models" / "model.onnx").write_bytes(b"any")
+    with pytest.raises(BundleError, match=r"models/model.onnx: "):
+        pack(copy, tmp_path)
+
+
+def test_configs_that_name_files_outside_the_bundle_stop_it(copy, tmp_path):
+    path = copy / "bundle" / "configs" / "inference.yaml"
+    path.write_text(path.read_text().replace("$@ckpt_dir + '/model.pt'", "other/model.pt"))
+    with pytest.raises(BundleError, match=r"configs/inference.yaml, top level: checkpoint must be "):
+        pack(copy, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -144,6 +163,16 @@ def test_names_of_the_data_set_file_are_looked_for_too(copy, tmp_path, blobs):
     labels = Labels("Annotated by Mueller.", name="tiny")
     with pytest.raises(BundleError, match=r"docs/README.md, line \d+: holds 'Mueller'"):
         pack(copy, tmp_path, labels=labels, dataset=dataset)
+
+
+def test_a_table_without_readers_can_be_packed(copy, tmp_path, blobs):
+    """`import` calls the reader "reader" then, and the configs have that word."""
+    dataset = tmp_path / "dataset.json"
+    dataset.write_text(blobs.read_text().replace('"maker"', '"reader"'))
+    (tmp_path / "images").symlink_to(blobs.parent / "images")
+    assert load_dataset(dataset).readers == ["reader"]
+    pack(copy, tmp_path, dataset=dataset)
+    assert (tmp_path / "out.zip").is_file()
 
 
 def test_a_path_inside_an_exported_model_stops_it(copy, tmp_path):

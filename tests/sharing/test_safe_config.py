@@ -1,6 +1,7 @@
 """Config files: what is refused in YAML, JSON and logging.conf, and that our own pass."""
 
 import inspect
+import re
 from importlib import import_module
 from pydoc import locate
 
@@ -10,7 +11,7 @@ from monai.bundle.config_item import ComponentLocator
 
 from monai_landmarks.sharing.allowed import allowed_in
 from monai_landmarks.sharing.bundles import shipped_bundles
-from monai_landmarks.sharing.layout import BundleError
+from monai_landmarks.sharing.layout import WEIGHT_FILES, BundleError
 from monai_landmarks.sharing.safe_config import check_config, check_configs, check_metadata_texts
 from monai_landmarks.sharing.safe_logging import check_logging
 
@@ -204,6 +205,58 @@ def test_a_config_of_another_kind_is_refused(tmp_path):
 @pytest.mark.parametrize("key", ["spacing_mm", "magnification", "ball_spacing_mm"])
 @pytest.mark.parametrize("value", ["[0.1, 0.1]", "1", "$[0.1, 0.1]"])
 def test_the_one_who_predicts_says_how_large_a_pixel_is(tmp_path, key, value):
-    judged(tmp_path, f"{key}: null\ndataset:\n  {key}: '@{key}'", INFERENCE)
+    judged(tmp_path, f"{key}: null\nstream:\n  {key}: '@{key}'", INFERENCE)
     with pytest.raises(BundleError, match=f"{key} must be None or '@{key}'"):
-        judged(tmp_path, f"{key}: null\ndataset:\n  {key}: {value}", INFERENCE)
+        judged(tmp_path, f"{key}: null\nstream:\n  {key}: {value}", INFERENCE)
+
+
+STREAM = "dataset:\n  _target_: monai_landmarks.data.stream.RadiographStream\n  inputs: '@inputs'\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("ckpt_dir: /srv/other", r"ckpt_dir must be .*@bundle_root \+ '/models'"),
+        ("ckpt_dir: '//server/share'", "ckpt_dir must be"),
+        ("ckpt_dir: $@bundle_root + '/../../other'", "ckpt_dir must be"),
+        ("checkpoint: //server/share/model.pt", r"checkpoint must be .*@ckpt_dir \+ '/model.pt'"),
+        ("checkpoint: $@ckpt_dir + '/../selftest/radiograph.png'", "checkpoint must be"),
+        ("checkpoint: [/a/model.pt, /b/model.pt]", "checkpoint must be"),
+        ("checkpoint#0: /a/model.pt", "checkpoint#0 changes a part of checkpoint"),
+        ("metadata: $bundles.load_metadata('//server/share')", "metadata must be"),
+        ("metadata: {monai_landmarks: {scope: {}}}", "metadata must be"),
+        ("metadata#monai_landmarks#settings: {}", "changes a part of metadata"),
+        ("a: $bundles.load_metadata('//server/share')", "load_metadata opens files, so it must be written"),
+        ("a: $bundles.load_metadata(@bundle_root, models='/x')", "load_metadata opens files"),
+        ("a: $trained_network(@network_def, '/x/model.pt', @metadata)", "trained_network opens files"),
+        ("a: $trained_network(@network_def, @other, @metadata).to(@device)", "trained_network opens files"),
+        ("a: $trained_network(*@b)", "trained_network opens files"),
+        ("network: '@network_def'", "network must be"),
+        ("evaluator#network: '@network_def'", "evaluator#network must be"),
+        ("out_of_scope: true", "out_of_scope must be False"),
+        (STREAM, "RadiographStream lacks scope"),
+        (STREAM + "  scope: null", "scope must be .*bundles.scope_of"),
+        (STREAM + "  scope: {}", "scope must be"),
+        (STREAM + "  scope: '${}'", "scope must be"),
+        ("dataset: [{image: //server/share/a.png}]", "dataset must be '@dataset' or a monai_landmarks.data.stream"),
+        ("dataset#transform: '@a'", "dataset#transform changes a part of dataset"),
+        ("dataloader: [{image: //server/share/a.png}]", "dataloader must be a monai.data.dataloader.DataLoader"),
+        ("evaluator:\n  val_data_loader: [{image: //server/share/a.png}]", "val_data_loader must be '@dataloader'"),
+        ("dataloader:\n  _target_: DataLoader\n  collate_fn: '@preprocessing'", "collate_fn must be None"),
+    ],
+)
+def test_inference_uses_the_bundles_own_checked_files_and_scope(tmp_path, text, reason):
+    with pytest.raises(BundleError, match=reason):
+        judged(tmp_path, text, INFERENCE)
+
+
+def test_a_training_of_ones_own_may_name_any_path(tmp_path):
+    judged(tmp_path, "ckpt_dir: models_of_mine\ncheckpoint: other/model.pt\na: $bundles.load_metadata(@b, '/c')", TRAIN)
+
+
+def test_every_weights_file_that_inference_may_name_is_checked():
+    allowed = allowed_in(INFERENCE)
+    texts = [str(value) for values in (*allowed.pinned.values(), *allowed.whole_calls.values()) for value in values]
+    named = {name for text in texts for name in re.findall(r"[\w.]+\.pt\b", text)}
+    assert named
+    assert {f"models/{name}" for name in named} <= set(WEIGHT_FILES)

@@ -141,3 +141,30 @@ def test_what_is_judged_is_what_monai_evaluates():
     with pytest.raises(BundleError):
         check_expression(text, TRAINING)
     assert ConfigExpression.is_expression(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "$str(@x) * 1000000000", "$1000000000 * str(1)", "$@x * 1000000000", "$@x * @y", "$max(@x) * 1000",
+        "$(@x + @y) * 1000", "$@x['a'] * 9", "$[@x][0] * 9", "$(@x if @y else 1) * 9", "$@x % 1", "$str(@x) % @y",
+        "$(@x * @y) * 0.5", "$[side * 2 for side in @x]", "$(@x or 'a') * 9", "$int(@x) * @y", "$@x * (1 + @y)",
+        "$float(@x * 1000000000)", "$len(@x * 1000000000)",
+    ],
+)  # fmt: skip
+def test_what_inference_multiplies_shows_that_it_is_no_text(text):
+    """A text repeated a thousand million times is a gigabyte."""
+    with pytest.raises(BundleError, match=r"only numbers are multiplied here|only a number has a remainder"):
+        check_expression(text, INFERENCE)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "$2 * int(0.75 * @x)", "$float(@x) * @y", "$@x * 0.5", "$len(@x) % @y", "$-@x * 3", "$(@x - 1) * 2",
+        "$round(@x / 32) * 32", "$@x * (@y / 2)", "$(1.0 + @x) * @y", "$(int(@x) + 1) * 2", "$int(@x) // 2 % 3",
+        "$@a + '/model.pt'",
+    ],
+)  # fmt: skip
+def test_numbers_are_multiplied(text):
+    check_expression(text, INFERENCE)

@@ -16,7 +16,8 @@ from typer.testing import CliRunner
 from monai_landmarks.cli.main import build_app
 from monai_landmarks.sharing.verify import verify_bundle
 
-NAMES = ["archive", "manifest", "signature", "configs", "metadata", "versions", "weights", "network", "self-test"]
+NAMES = ["archive", "manifest", "signature", "configs", "metadata", "versions", "weights"]
+NAMES += ["network", "self-test", "onnx"]
 ROOT = Path(__file__).parents[2]
 
 
@@ -127,7 +128,7 @@ def test_an_inference_that_cannot_be_built_fails_without_a_traceback(packed, tmp
     def edit(bundle):
         path = bundle / "configs" / "inference.yaml"
         path.write_text(
-            path.read_text().replace("network: $trained_network(@network_def,", "network: $trained_network(")
+            path.read_text().replace("network_def: $build.network_from(@settings,", "network_def: $build.network_from(")
         )
 
     state, text = states(changed(packed, tmp_path, edit))["network"]
@@ -147,6 +148,35 @@ def test_a_strangers_text_cannot_draw_over_the_report(packed, tmp_path):
 def test_models_that_run_code_are_named_where_the_origin_is_unknown(packed, tmp_path):
     path = changed(packed, tmp_path, lambda bundle: (bundle / "models" / "model.ts").write_bytes(b"any"))
     assert "models/model.ts are not loaded from a bundle of unknown origin" in states(path)["weights"][1]
+
+
+def with_onnx(packed, tmp_path):
+    return changed(packed, tmp_path, lambda bundle: (bundle / "models" / "model.onnx").write_bytes(b"any"))
+
+
+def test_an_onnx_file_is_compared_with_the_weights(packed, tmp_path):
+    found = states(with_onnx(packed, tmp_path))
+    assert found["self-test"][0] == "ok"
+    assert found["onnx"][0] == "failed"
+    assert found["onnx"][1].startswith("models/model.onnx: ")
+
+
+def test_without_onnx_runtime_an_onnx_file_is_said_not_to_be_compared(packed, tmp_path, monkeypatch):
+    monkeypatch.setattr("monai_landmarks.sharing.safe_onnx.find_spec", lambda name: None)
+    done = CliRunner().invoke(build_app(), ["verify", str(with_onnx(packed, tmp_path))])
+    assert done.exit_code == 0, done.output
+    assert "not run onnx       models/model.onnx cannot be compared" in done.output
+    assert "no check failed, one was not run" in done.output
+    assert "all checks passed" not in done.output
+
+
+def test_two_names_for_one_bundle_are_said(packed, tmp_path):
+    path = changed(packed, tmp_path, edit_json("configs/metadata.json", lambda d: d.update(name="tall")))
+    state, text = states(path)["metadata"]
+    assert (state, text.split(";")[0]) == (
+        "failed",
+        "configs/metadata.json: says the bundle is tall 1.0, manifest.json says tiny 1.0",
+    )
 
 
 @pytest.mark.slow
@@ -207,6 +237,7 @@ def test_the_exit_status_tells(packed, keys, tmp_path):
     good = CliRunner().invoke(build_app(), ["verify", str(packed), "--key", str(keys[1])])
     assert good.exit_code == 0, good.output
     assert good.output.count("\nok ") == len(NAMES) - 1
+    assert "all checks passed" in good.output
     path = changed(packed, tmp_path, lambda bundle: (bundle / "LICENSE").write_text("x"), renew=False)
     bad = CliRunner().invoke(build_app(), ["verify", str(path)])
     assert bad.exit_code == 1

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from monai_landmarks.data.annotations.documents import read_text
 from monai_landmarks.data.annotations.json_documents import load_json
-from monai_landmarks.data.faults import repeated
+from monai_landmarks.data.faults import describe_fault, repeated
 from monai_landmarks.data.tables import scheme_of
 from monai_landmarks.errors import ConfigError, DatasetError
 from monai_landmarks.scheme import Scheme
@@ -52,8 +52,9 @@ def _from_json(path: Path, name: str | None) -> Scheme:
     scheme = content.get("scheme", content) if isinstance(content, dict) else content
     try:
         return Scheme.model_validate(scheme)
-    except ValidationError:
-        raise DatasetError(path, ["holds no landmarks; give a data set file or a list of names"]) from None
+    except ValidationError as error:
+        faults = [describe_fault(scheme, fault) for fault in error.errors()]
+        raise DatasetError(path, ["holds no landmarks; give a data set file or a list of names", *faults]) from None
 
 
 def _checked(names: list[str], name: str | None) -> Scheme:
