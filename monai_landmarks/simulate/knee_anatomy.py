@@ -88,25 +88,45 @@ def draw_knee(model: ShapeModel, ranges: KneeRanges, rng: np.random.Generator) -
     In raw samples the bones overlap by centimetres. The tibia is put under the femur, tilted and moved along
     its axis until both compartments have the joint space drawn; the patella is put before the groove.
     """
-    coefficients = model.draw(rng, ranges.spread)
-    size = rng.uniform(*ranges.size)
-    raw = {name: _raw(model, name, coefficients, size) for name in BONES}
-    femur = _framed_femur(raw["femur"])
-    shank = _with_tubercles(_framed_tibia(raw["tibia"]), rng.uniform(0.7, 1.2))
-    shank = _seated(shank, femur, (rng.uniform(*ranges.medial_space), rng.uniform(*ranges.lateral_space)))
-    flexion = rotation(0, rng.uniform(*ranges.flexion))
-    shank = shank.moved(flexion, np.zeros(3), np.zeros(3))
-    patella = _placed_patella(
-        raw["patella"], femur, rng.uniform(*ranges.patella_shift), rng.uniform(*ranges.patella_height)
+    femur, shank, patella = framed_bones(
+        model, model.draw(rng, ranges.spread), rng.uniform(*ranges.size), rng.uniform(0.7, 1.2)
     )
-    bones = [femur, _part(shank, TIBIA), _part(shank, FIBULA), patella]
+    shank = seated(shank, femur, (rng.uniform(*ranges.medial_space), rng.uniform(*ranges.lateral_space)))
+    posed = posed_bones(femur, shank, patella, ranges, rng)
+    return knee_of("L" if rng.random() < 0.5 else "R", posed)
+
+
+def framed_bones(
+    model: ShapeModel, coefficients: np.ndarray, size: float, prominence: float
+) -> tuple[Bone, Bone, Bone]:
+    """Femur, tibia with fibula, and patella of a left knee, before they are put together.
+
+    The femur's origin lies between the epicondyles, the tibia's in the plateau's centre; x is lateral, z up.
+
+    Args:
+        model: the shape model.
+        coefficients: of its modes.
+        size: scale of all bones.
+        prominence: of the tubercles of the intercondylar eminence.
+    """
+    raw = {name: _raw(model, name, coefficients, size) for name in BONES}
+    return _framed_femur(raw["femur"]), _with_tubercles(_framed_tibia(raw["tibia"]), prominence), raw["patella"]
+
+
+def posed_bones(femur: Bone, shank: Bone, patella: Bone, ranges: KneeRanges, rng: np.random.Generator) -> list[Bone]:
+    """Femur, tibia, fibula and patella of a left knee, flexed and in position; the shank is seated already."""
+    shank = shank.moved(rotation(0, rng.uniform(*ranges.flexion)), np.zeros(3), np.zeros(3))
+    patella = _placed_patella(patella, femur, rng.uniform(*ranges.patella_shift), rng.uniform(*ranges.patella_height))
+    posed = [femur, _part(shank, TIBIA), _part(shank, FIBULA), patella]
     for axis, bounds in ((2, ranges.rotation), (0, ranges.tilt), (1, ranges.obliquity)):
         turn = rotation(axis, rng.uniform(*bounds))
-        bones = [bone.moved(turn, np.zeros(3), np.zeros(3)) for bone in bones]
-    side: KneeSide = "L" if rng.random() < 0.5 else "R"
-    if side == "R":
-        bones = [mirrored(bone) for bone in bones]
-    return Knee(side, *bones)
+        posed = [bone.moved(turn, np.zeros(3), np.zeros(3)) for bone in posed]
+    return posed
+
+
+def knee_of(side: KneeSide, bones: list[Bone]) -> Knee:
+    """The knee of a side from the posed bones of a left one."""
+    return Knee(side, *(bones if side == "L" else [mirrored(bone) for bone in bones]))
 
 
 def mirrored(bone: Bone) -> Bone:
@@ -172,8 +192,8 @@ def compartment_gaps(femur: Bone, shank: Bone) -> np.ndarray:
     return np.array([np.percentile(gap[touching & (np.sign(x) == sign)], 2) for sign in (-1, 1)])
 
 
-def _seated(shank: Bone, femur: Bone, spaces: tuple[float, float]) -> Bone:
-    """The tibia under the condyles with those joint spaces (medial, lateral)."""
+def seated(shank: Bone, femur: Bone, spaces: tuple[float, float]) -> Bone:
+    """The shank under the condyles of a left femur with those joint spaces (medial, lateral) in mm."""
     lowest = femur.surface.vertices[:, 2].min()
     shank = shank.moved(np.eye(3), np.zeros(3), np.array([0.0, 2.0, lowest - 5.0]))
     for _ in range(4):

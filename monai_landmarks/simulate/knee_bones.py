@@ -49,12 +49,19 @@ TIBIA = LongBone(1, (24.0, 100.0), (0.75, 4.8, 1.1), 15.0, (0.40, 0.25), 8.0)
 FIBULA = LongBone(1, (12.0, 70.0), (0.60, 2.6, 0.2), 12.0, (0.10, 0.0), 8.0)
 
 
-def knee_attenuation(projection: Projection, knee: Knee, texture: Texture, rng: np.random.Generator) -> np.ndarray:
+def knee_attenuation(
+    projection: Projection,
+    knee: Knee,
+    texture: Texture,
+    rng: np.random.Generator,
+    femur: LongBone = FEMUR,
+    tibia: LongBone = TIBIA,
+) -> np.ndarray:
     """Attenuation (rows, columns) of femur, tibia, fibula, patella and, in some, a fabella."""
     total = np.zeros(projection.shape, dtype=np.float32)
     strength = rng.uniform(0.8, 1.2)
     wander = smooth_noise(projection.shape, 60, rng)
-    for bone, build in ((knee.femur, FEMUR), (knee.tibia, TIBIA), (knee.fibula, FIBULA)):
+    for bone, build in ((knee.femur, femur), (knee.tibia, tibia), (knee.fibula, FIBULA)):
         _add_long_bone(total, projection, bone, build, knee.lateral, strength, texture, wander)
     window = projection.window(knee.patella.surface)
     strands = texture.strands(window, (0.07, (0.2, 1.0)), (0.05, (1.0, 0.3))) - 0.2

@@ -12,6 +12,7 @@ from monai_landmarks.simulate import (
     implant_fluoroscopy,
     implant_radiograph,
     knee,
+    knees,
     pelvis,
     pelvis_fluoroscopy,
 )
@@ -22,6 +23,7 @@ PRESETS: dict[str, Preset] = {
     for preset in (
         pelvis.PRESET,
         knee.PRESET,
+        knees.PRESET,
         pelvis_fluoroscopy.PRESET,
         implant_radiograph.PRESET,
         implant_fluoroscopy.PRESET,

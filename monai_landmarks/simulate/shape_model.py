@@ -93,8 +93,12 @@ def package_folder() -> Path:
 
 
 @lru_cache(maxsize=4)
-def load_shape_model(bones: tuple[str, ...] = ("pelvis", "femur")) -> ShapeModel:
+def load_shape_model(bones: tuple[str, ...] = ("pelvis", "femur"), finer: float = 1.0) -> ShapeModel:
     """Load the model with the surfaces of the named bones; kept in memory, as every image needs it.
+
+    Args:
+        bones: names of the bones.
+        finer: factor on the usual subdivisions of an element's side.
 
     Raises:
         ConfigError: the package is missing or its files are not what this version knows.
@@ -103,12 +107,12 @@ def load_shape_model(bones: tuple[str, ...] = ("pelvis", "femur")) -> ShapeModel
     try:
         with (folder / "shape_models" / "LLP26_rigid.pc").open("rb") as stream:
             content = ArrayUnpickler(stream).load()
-        return _assemble(folder / "atlas_meshes", content, bones)
+        return _assemble(folder / "atlas_meshes", content, bones, finer)
     except (OSError, KeyError, ValueError, pickle.UnpicklingError) as error:
         raise ConfigError(f"the shape model cannot be used: {error}; install musculoskeletal-models 0.2.4") from None
 
 
-def _assemble(meshes: Path, content: dict[str, Any], bones: tuple[str, ...]) -> ShapeModel:
+def _assemble(meshes: Path, content: dict[str, Any], bones: tuple[str, ...], finer: float) -> ShapeModel:
     """The model of the named bones from the file's arrays, whose vectors hold x of all nodes, then y, then z."""
     counts = [count for count, _ in BONES.values()]
     starts = dict(zip(BONES, np.cumsum([0, *counts]).tolist()))
@@ -119,7 +123,7 @@ def _assemble(meshes: Path, content: dict[str, Any], bones: tuple[str, ...]) -> 
         count, mesh = BONES[bone]
         part = slice(starts[bone], starts[bone] + count)
         mean[bone], modes[bone] = points[part], np.ascontiguousarray(fields[part])
-        templates[bone] = _template(meshes / f"{mesh}.mesh", points[part], STEPS[bone])
+        templates[bone] = _template(meshes / f"{mesh}.mesh", points[part], round(finer * STEPS[bone]))
     # The last variance is zero up to rounding and may be negative.
     return ShapeModel(mean, modes, np.maximum(np.asarray(content["weights"]), 0), templates)
 

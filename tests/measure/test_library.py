@@ -50,6 +50,7 @@ def test_presets_measure_what_their_landmarks_allow() -> None:
     assert counts == {
         "pelvis-radiograph": 16,
         "knee-radiograph": 10,
+        "knees-radiograph": 12,
         "pelvis-fluoroscopy": 5,
         "pelvis-radiograph-implant": 2,
         "pelvis-fluoroscopy-implant": 3,

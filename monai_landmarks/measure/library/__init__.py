@@ -10,16 +10,19 @@ from monai_landmarks.measure.library.cephalogram import CEPHALOGRAM
 from monai_landmarks.measure.library.hip import HIP
 from monai_landmarks.measure.library.implant import IMPLANT
 from monai_landmarks.measure.library.knee import KNEE
+from monai_landmarks.measure.library.knees import KNEES
 from monai_landmarks.measure.library.pelvis import PELVIS
 from monai_landmarks.measurements import AnyElement, Measurement
 from monai_landmarks.scheme import Scheme
 
-# For anteroposterior views of the pelvis, of one hip, of a hip replacement, of a knee; for a lateral cephalogram.
+# For anteroposterior views of the pelvis, of one hip, of a hip replacement, of a knee, of both
+# knees; for a lateral cephalogram.
 LIBRARY: dict[str, tuple[AnyElement, ...]] = {
     "pelvis": PELVIS,
     "hip": HIP,
     "implant": IMPLANT,
     "knee": KNEE,
+    "knees": KNEES,
     "cephalogram": CEPHALOGRAM,
 }
 
