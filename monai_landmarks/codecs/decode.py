@@ -139,13 +139,18 @@ class LocalSoftArgmaxCodec:
 def codec_settings(codec: Codec) -> dict[str, Any]:
     """What to note of a codec beside the weights, ready for JSON.
 
-    The likelihood's name, the window (None for whole pixels), and `shape_prior` where the codec has one.
+    The likelihood's name, the window (None for whole pixels), `shape_prior` where the codec has one, and `soft_argmax`
+    or `similarity` where it is one.
 
     Raises:
         ConfigError: a codec this package cannot build again.
     """
     from monai_landmarks.codecs.shape_codec import ShapePriorCodec  # it wraps the codecs of this module
+    from monai_landmarks.codecs.similarity import SimilarityCodec  # these decode to what this module defines
+    from monai_landmarks.codecs.soft_argmax import SoftArgmaxCodec
 
+    if isinstance(codec, SoftArgmaxCodec | SimilarityCodec):
+        return codec.settings()
     if isinstance(codec, ShapePriorCodec):
         return {**codec_settings(codec.codec), "shape_prior": codec.settings()}
     if isinstance(codec, LocalSoftArgmaxCodec):
@@ -160,10 +165,16 @@ def likelihood_of(settings: Mapping[str, Any]) -> Likelihood:
     return LIKELIHOODS[settings["likelihood"]]()
 
 
-def codec_from(settings: Mapping[str, Any]) -> PeakCodec:
+def codec_from(settings: Mapping[str, Any]) -> Codec:
     """The codec of which `codec_settings` were noted; settings without `shape_prior` give the codec alone."""
     from monai_landmarks.codecs.shape_codec import ShapePriorCodec
+    from monai_landmarks.codecs.similarity import SimilarityCodec
+    from monai_landmarks.codecs.soft_argmax import SoftArgmaxCodec
 
+    if "soft_argmax" in settings:
+        return SoftArgmaxCodec(**settings["soft_argmax"], radius=settings["window"])
+    if "similarity" in settings:
+        return SimilarityCodec(**settings["similarity"], radius=settings["window"])
     likelihood = likelihood_of(settings)
     window = settings["window"]
     codec = ArgmaxCodec(likelihood) if window is None else LocalSoftArgmaxCodec(likelihood, window)

@@ -14,6 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 TINY = torch.finfo(torch.float32).tiny
+# Logits of similarities at or below this are those of a landmark without a template: five scales' floors of 1e-3 make
+# log 1e-15 = -34.5 (`networks.one_shot`).
+NOTHING = -34.0
 
 
 class Maps(NamedTuple):
@@ -113,4 +116,38 @@ class Bernoulli:
         return torch.sigmoid(logits.float().amax((-2, -1)))
 
 
-LIKELIHOODS: dict[str, type[Categorical] | type[Bernoulli]] = {"Categorical": Categorical, "Bernoulli": Bernoulli}
+class Similarity:
+    """For maps of likeness: a logit is the logarithm of a similarity in [0, 1], each pixel on its own.
+
+    A mean of several networks' or views' maps is a mean of similarities; nothing stands against a pixel.
+    """
+
+    def probability(self, logits: Tensor) -> Tensor:
+        """exp(z), at most 1."""
+        return logits.float().exp().clamp(max=1)
+
+    def complement(self, logits: Tensor) -> Tensor:
+        """1, (..., K, 1, 1)."""
+        return torch.ones_like(logits[..., :1, :1], dtype=torch.float32)
+
+    def resampled(self, maps: Maps, warp: Callable[[Tensor], Tensor], area: float) -> Maps:
+        """A place is as alike on any grid."""
+        return Maps(warp(maps.probability), maps.complement)
+
+    def visible(self, plain: Maps, seen: Tensor) -> Tensor:
+        """1: every view counts."""
+        return torch.ones_like(plain.complement)
+
+    def presence(self, logits: Tensor) -> Tensor:
+        """1 where any pixel is like the template's point at all; 0 where the template has none, for all are `NOTHING`.
+
+        Whether a query shows the landmark, a similarity does not tell: confidence is what there is.
+        """
+        return (logits.float().amax((-2, -1)) > NOTHING).float()
+
+
+LIKELIHOODS: dict[str, type[Categorical] | type[Bernoulli] | type[Similarity]] = {
+    "Categorical": Categorical,
+    "Bernoulli": Bernoulli,
+    "Similarity": Similarity,
+}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -89,3 +89,20 @@ def split_items(dataset: LandmarkDataset, split: str | Sequence[str], reader: st
             "--validation 0.15 --test 0.15` makes the splits"
         )
     return [{**item, "index": np.int64(number)} for number, item in enumerate(items)]
+
+
+def intensity_of(data: Iterable[Mapping[str, Any]], key: str = "image") -> list[float]:
+    """Mean and standard deviation of the images' pixels, those that are exactly 0 (padding) left out; for a config.
+
+    Args:
+        data: items after the deterministic transforms.
+        key: the image, any shape.
+    """
+    count, total, squares = 0, 0.0, 0.0
+    for item in data:
+        pixels = np.asarray(item[key], dtype=np.float64)
+        pixels = pixels[pixels != 0]
+        count, total, squares = count + pixels.size, total + pixels.sum(), squares + np.square(pixels).sum()
+    mean = total / max(count, 1)
+    deviation = max(squares / max(count, 1) - mean**2, 0.0) ** 0.5
+    return [round(float(mean), 4), round(max(float(deviation), 1e-3), 4)]

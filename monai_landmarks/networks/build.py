@@ -7,8 +7,12 @@ from typing import Any
 
 from torch import nn
 
-from monai_landmarks.codecs.decode import codec_from
+from monai_landmarks.codecs.decode import codec_from, likelihood_of
 from monai_landmarks.errors import ConfigError
+from monai_landmarks.networks.embedding import EmbeddingNet
+from monai_landmarks.networks.ensemble import LandmarkEnsemble
+from monai_landmarks.networks.hourglass import HourglassNet
+from monai_landmarks.networks.one_shot import OneShotNet
 from monai_landmarks.networks.two_pass import TwoPassNet
 from monai_landmarks.networks.unet import LandmarkUNet
 
@@ -17,18 +21,33 @@ def network_from(settings: Mapping[str, Any], landmarks: int) -> nn.Module:
     """The network of a model's settings (metadata.json), randomly initialised.
 
     Args:
-        settings: `backbone` and `decoder_channels`; with `second_pass` (`coarse_size`, `window`, `codec`) two such
-            networks.
+        settings: `hourglass`, the arguments of a `HourglassNet`; `one_shot`, those of the `EmbeddingNet` in a
+            `OneShotNet`; or `backbone` and `decoder_channels` of a U-Net, and
+            with `second_pass` (`coarse_size`, `window`, `codec`) two such U-Nets. `ensemble`, a list of such settings:
+            the mean of these networks (`sharing.ensembles`).
         landmarks: number of output channels.
 
     Raises:
-        ConfigError: unknown backbone.
+        ConfigError: unknown backbone, block or up-sampling.
     """
+    if members := settings.get("ensemble"):
+        networks = [network_from(member, landmarks) for member in members]
+        return LandmarkEnsemble(networks, likelihood_of(settings["decoder"]))
+    if "hourglass" in settings:
+        return HourglassNet(landmarks, **settings["hourglass"])
+    if "one_shot" in settings:
+        return OneShotNet(EmbeddingNet(**settings["one_shot"]), landmarks)
     second = settings.get("second_pass")
     if second is None:
         return _unet(settings, landmarks)
     coarse, fine = _unet(settings, landmarks), _unet(settings, landmarks)
     return TwoPassNet(coarse, fine, second["coarse_size"], second["window"], codec_from(second["codec"]))
+
+
+def output_stride(settings: Mapping[str, Any]) -> int:
+    """Pixels of the input in a cell of the network's maps, along either axis."""
+    members = settings.get("ensemble") or [settings]
+    return HourglassNet.stride if "hourglass" in members[0] else 1
 
 
 def fine_of(network: nn.Module) -> nn.Module:
