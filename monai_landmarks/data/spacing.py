@@ -8,17 +8,19 @@ Spacing, Estimated Radiographic Magnification Factor).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from monai_landmarks.errors import ConfigError
+from monai_landmarks.errors import ConfigError, ReadError
 
 PLANES = ("user", "calibrated", "patient_plane", "detector_plane", "unspecified", "unknown")
 # Two tags that differ by rounding are the same spacing; a calibration of less than this would not matter.
 SAME = 1e-3
 # Beyond this a distance is in the wrong unit. Below 1 the detector would stand before the patient.
 LARGEST_MAGNIFICATION = 10.0
+# Stitched radiographs of whole legs or spines are half as long.
+LONGEST_MM = 2500.0
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,28 @@ def check_user_values(spacing_mm: Sequence[float] | None, magnification: float |
         raise ConfigError(f"spacing_mm: {spacing_mm!r} must be two positive numbers (row, column) in millimetres")
     if magnification is not None and _positive(magnification) is None:
         raise ConfigError(f"magnification: {magnification!r} must be a positive number, e.g. 1.2")
+
+
+def needed_spacing(mm: Iterable[float], size: Iterable[int]) -> tuple[float, float]:
+    """Spacing (row, column) for a model that works in millimetres.
+
+    Args:
+        mm: the spacing, NaN where unknown.
+        size: rows and columns of the image.
+
+    Raises:
+        ReadError: it is unknown, or makes the image longer than any radiograph.
+    """
+    row, column = (float(value) for value in mm)
+    if not (0 < row < math.inf and 0 < column < math.inf):
+        raise ReadError(
+            "its pixel spacing is not known, and this model needs it; give it with --spacing or --ball, or as "
+            "spacing_mm of the case in the data set file"
+        )
+    longest = max(pixels * side for pixels, side in zip(size, (row, column)))
+    if longest > LONGEST_MM:
+        raise ReadError(f"at a spacing of {row:g}, {column:g} mm it is {longest / 1000:.1f} m long; check --spacing")
+    return row, column
 
 
 def positive_pair(values: Any) -> tuple[float, float] | None:

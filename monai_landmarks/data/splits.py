@@ -132,6 +132,18 @@ def apply_fold(dataset: LandmarkDataset, folds: Mapping[str, Any], index: int) -
     return _with_splits(dataset, split)
 
 
+def held_out_fold(dataset: LandmarkDataset, folds: Mapping[str, Any], index: int) -> LandmarkDataset:
+    """The data set with fold `index` (from 0) as test and the others as training; cases in no fold are left out.
+
+    For an honest cross-validation: what is evaluated selects nothing, not even the epoch.
+    """
+    turned = apply_fold(dataset, folds, index)
+    known = {case_id for fold in folds["folds"] for case_id in fold}
+    roles: Mapping[str | None, str] = {"training": "training", "validation": "test"}
+    cases = [case.model_copy(update={"split": roles[case.split]}) for case in turned.cases if case.id in known]
+    return dataset.model_copy(update={"cases": cases})
+
+
 def _fold_cases(dataset: LandmarkDataset) -> list[Case]:
     return [case for case in dataset.cases if case.split != "test"]
 

@@ -11,6 +11,7 @@ from monai.data import MetaTensor
 from torch.utils.data import IterableDataset
 
 from monai_landmarks.data.discover import discover, same_image_as
+from monai_landmarks.data.spacing import needed_spacing
 from monai_landmarks.errors import ConfigError, LandmarksError, ReadError, UnsupportedObjectError, find_cause
 
 # Planes whose spacing a magnification may divide.
@@ -51,6 +52,7 @@ class RadiographStream(IterableDataset):
         magnification: for images whose spacing is not corrected for it, and for `spacing_mm`.
         ball_spacing_mm: (row, column) spacing in the plane of a marker ball (measure.ball), for images without spacing
             and for those whose spacing is not corrected for magnification, which it replaces.
+        needs_spacing: images whose spacing stays unknown, or cannot be meant, fail.
 
     Raises:
         ConfigError: a ball and a spacing or magnification: two answers to one question.
@@ -68,6 +70,7 @@ class RadiographStream(IterableDataset):
         spacing_mm: Sequence[float] | None = None,
         magnification: float | None = None,
         ball_spacing_mm: Sequence[float] | None = None,
+        needs_spacing: bool = False,
     ) -> None:
         if ball_spacing_mm is not None and (spacing_mm is not None or magnification is not None):
             raise ConfigError("a ball gives the spacing of the anatomy's plane; leave spacing and magnification out")
@@ -77,6 +80,7 @@ class RadiographStream(IterableDataset):
         self.spacing_mm = tuple(spacing_mm) if spacing_mm is not None else None
         self.magnification = magnification
         self.ball_spacing_mm = tuple(ball_spacing_mm) if ball_spacing_mm is not None else None
+        self.needs_spacing = needs_spacing
         found = discover(self.roots)
         self.files = found.files
         self.copies = found.copies
@@ -92,6 +96,8 @@ class RadiographStream(IterableDataset):
                 try:
                     loaded = self.load(item)
                     check_scope(_meta(loaded["image"]), self.scope)
+                    if self.needs_spacing:
+                        needed_spacing(loaded["spacing"], loaded["size"])
                 except Exception as error:
                     reason = find_cause(error)
                     if not isinstance(reason, (ReadError, ScopeError)):

@@ -42,7 +42,10 @@ MEASUREMENT_FIELDS = (
 
 @dataclass(frozen=True)
 class PredictedPoint:
-    """One landmark in one image; row and column in pixels of the original, pixel centres at integers."""
+    """One landmark in one image; row and column in pixels of the original, pixel centres at integers.
+
+    Both are NaN where the model did not look for it, as the knee it belongs to is missing.
+    """
 
     name: str
     row: float
@@ -51,9 +54,14 @@ class PredictedPoint:
     presence: float
 
     @property
+    def located(self) -> bool:
+        """Whether it has a place."""
+        return math.isfinite(self.row) and math.isfinite(self.column)
+
+    @property
     def present(self) -> bool:
         """Whether the network believes the landmark is in the image at all."""
-        return self.presence >= PRESENT_FROM
+        return self.located and self.presence >= PRESENT_FROM
 
 
 @dataclass(frozen=True)
@@ -100,13 +108,13 @@ class PredictedImage:
         return np.array([[p.row, p.column] if p.present else [np.nan, np.nan] for p in self.points])
 
     def millimetres(self, point: PredictedPoint) -> tuple[float, float] | None:
-        """(x, y) from the centre of the first pixel, None where the spacing is unknown."""
-        if self.spacing is None:
+        """(x, y) from the centre of the first pixel, None where the spacing or the place is unknown."""
+        if self.spacing is None or not point.located:
             return None
         return point.column * self.spacing[1], point.row * self.spacing[0]
 
     def rows(self) -> list[dict[str, Any]]:
-        """CSV rows, one a landmark; millimetres are empty where the spacing is unknown."""
+        """CSV rows, one a landmark; what is unknown is empty."""
         rows = []
         for point in self.points:
             mm = self.millimetres(point)
@@ -114,8 +122,8 @@ class PredictedImage:
                 {
                     "image": self.name,
                     "landmark": point.name,
-                    "x": round(point.column, 3),
-                    "y": round(point.row, 3),
+                    "x": round(point.column, 3) if point.located else "",
+                    "y": round(point.row, 3) if point.located else "",
                     "x_mm": round(mm[0], 3) if mm else "",
                     "y_mm": round(mm[1], 3) if mm else "",
                     "spacing_plane": self.plane,
@@ -154,7 +162,7 @@ class PredictedImage:
         for point in self.points:
             mm = self.millimetres(point)
             points[point.name] = {
-                "xy": [round(point.column, 3), round(point.row, 3)],
+                "xy": [round(point.column, 3), round(point.row, 3)] if point.located else None,
                 "xy_mm": [round(v, 3) for v in mm] if mm else None,
                 "confidence": round(point.confidence, 4),
                 "presence": round(point.presence, 4),

@@ -9,6 +9,9 @@ import torch
 from monai.engines.utils import PrepareBatch
 from torch import Tensor
 
+from monai_landmarks.data.spacing import needed_spacing
+from monai_landmarks.errors import ReadError
+
 
 class PrepareLandmarkBatch(PrepareBatch):
     """`prepare_batch` of the trainer: moves a batch to the device and makes its targets there, for this epoch.
@@ -75,6 +78,38 @@ class PrepareImage(PrepareBatch):
         """The image (B, 1, rows, columns), and no target."""
         image = _plain(batchdata[self.image_key]).to(device=device, non_blocking=non_blocking)
         return image.to(memory_format=self.memory_format), None
+
+
+class PrepareRadiograph(PrepareBatch):
+    """`prepare_batch` for `SidedInferer` and `TwoStageInferer`: one whole radiograph and what they must know of it.
+
+    Args:
+        image_key: the radiograph, in its original pixels; spacing, sides and swapped (`KnowSided`) lie beside it.
+    """
+
+    def __init__(self, image_key: str = "image") -> None:
+        self.image_key = image_key
+
+    def __call__(
+        self,
+        batchdata: Mapping[str, Any],
+        device: str | torch.device | None = None,
+        non_blocking: bool = False,
+        **kwargs: Any,
+    ) -> tuple[Tensor, None, tuple[()], dict[str, Any]]:
+        """The image (1, 1, rows, columns), no target, no arguments but those by name: spacing, sides, swapped.
+
+        Raises:
+            ReadError: the spacing is unknown or cannot be meant; names the case.
+        """
+        image = _plain(batchdata[self.image_key])
+        spacing = torch.as_tensor(batchdata["spacing"][0])
+        try:
+            needed_spacing(spacing, image.shape[-2:])
+        except ReadError as error:
+            raise ReadError(f"{batchdata['case_id'][0]}: {error}") from None
+        about = {"spacing": spacing, "sides": batchdata["sides"][0], "swapped": bool(batchdata["swapped"][0])}
+        return image.to(device=device, non_blocking=non_blocking), None, (), about
 
 
 def _plain(value: Tensor) -> Tensor:

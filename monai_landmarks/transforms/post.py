@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from monai.config import KeysCollection
 from monai.transforms import MapTransform
+from torch import Tensor
 
 from monai_landmarks.codecs.decode import Codec
 from monai_landmarks.transforms.geometry import move_points
@@ -63,15 +64,35 @@ class CollectTruthd(MapTransform):
         """Add the tensor."""
         item = dict(data)
         points = squeeze_points(torch.as_tensor(np.asarray(item[self.first_key(item)]), dtype=torch.float64))
-        to_network = torch.linalg.inv(torch.as_tensor(item[self.geometry_key]).cpu())
-        scale = torch.diagonal(to_network)[:2]
         constants = torch.cat(
             (
                 torch.as_tensor(item["spacing"], dtype=torch.float64).cpu(),
-                scale,
+                self.network_scale(item),
                 torch.tensor([float(item["index"])]),
             )
         )
         state = torch.as_tensor(item["state"], dtype=torch.float64).cpu()[:, None]
         item[self.output_key] = torch.cat((points, state, constants.expand(len(points), -1)), 1)
         return item
+
+    def network_scale(self, item: Mapping[Hashable, Any]) -> Tensor:
+        """Network pixels per original pixel, (2,) float64."""
+        return torch.diagonal(torch.linalg.inv(torch.as_tensor(item[self.geometry_key]).cpu()))[:2]
+
+
+class SidedTruthd(CollectTruthd):
+    """`CollectTruthd` for radiographs that are looked at limb by limb, (2K, 8) in the channels of `sides.both_sides`.
+
+    Args:
+        keys: the points, (1, 2K, 2), of items from `radiograph_items`.
+        spacing_mm: of the last network's pixels: views of any size have it.
+        output_key: where the tensor goes.
+    """
+
+    def __init__(self, keys: KeysCollection, spacing_mm: float, output_key: str = "label") -> None:
+        super().__init__(keys, output_key)
+        self.spacing_mm = float(spacing_mm)
+
+    def network_scale(self, item: Mapping[Hashable, Any]) -> Tensor:
+        """Network pixels per original pixel, (2,) float64."""
+        return torch.as_tensor(item["spacing"], dtype=torch.float64).cpu() / self.spacing_mm
