@@ -65,6 +65,12 @@ def blobs(tmp_path_factory):
     return write_blobs(tmp_path_factory.mktemp("blobs"))
 
 
+@pytest.fixture(scope="session")
+def make_blobs():
+    """The function that writes such a data set."""
+    return write_blobs
+
+
 @pytest.fixture(autouse=True)
 def _one_seed():
     torch.manual_seed(0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,21 @@ from monai.bundle import ConfigWorkflow
 from monai_landmarks.errors import ConfigError
 
 
-def run_bundle(bundle: Path, run_id: str, configs: Sequence[str] = ("train",), **overrides: Any) -> ConfigWorkflow:
+def run_bundle(
+    bundle: Path,
+    run_id: str,
+    configs: Sequence[str] = ("train",),
+    expressions: Mapping[str, Any] | None = None,
+    **overrides: Any,
+) -> ConfigWorkflow:
     """Run one of a bundle's run ids to its end.
 
     Args:
         bundle: the bundle's folder. Its configs are executed: use only bundles you trust.
         run_id: training, evaluate, ...
         configs: names of the config files, the later overriding the earlier.
-        overrides: config entries by name.
+        expressions: config entries by name, which may be references (@...) and code ($...).
+        overrides: config entries by name, which may not: paths and plain values.
 
     Returns:
         The workflow, for what it holds afterwards.
@@ -29,7 +36,7 @@ def run_bundle(bundle: Path, run_id: str, configs: Sequence[str] = ("train",), *
         run_id=run_id,
         workflow_type="train",
         bundle_root=str(bundle.resolve()),
-        **overrides,
+        **{**(expressions or {}), **overrides},
     )
     workflow.initialize()
     workflow.run()

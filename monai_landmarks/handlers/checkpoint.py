@@ -54,6 +54,7 @@ class RunState:
         objects: more that has a state dict: optimizer, learning-rate scheduler.
         metadata: written as metadata.json beside each `model.pt`, so the two always belong together.
         signature: what must not change between a run and its resume (data set, epochs, seed, sizes, ...).
+        companions: files copied beside `model.pt` under these names, without which it is not complete.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class RunState:
         objects: Mapping[str, Stateful],
         signature: Mapping[str, Any],
         metadata: Mapping[str, Any] | None = None,
+        companions: Mapping[str, str | Path] | None = None,
     ) -> None:
         self.directory = Path(directory)
         # Weights are kept without the wrapper a distributed training puts around the network.
@@ -71,6 +73,7 @@ class RunState:
         self.evaluator = evaluator
         self.objects = dict(objects)
         self.metadata = metadata
+        self.companions = {name: Path(source) for name, source in (companions or {}).items()}
         self.signature = {key: str(value) for key, value in signature.items()}
 
     @property
@@ -82,6 +85,8 @@ class RunState:
         """Save the best weights if this epoch's are (or none was validated yet), then the whole state."""
         if self.evaluator.state.best_metric_epoch in (NEVER, engine.state.epoch):
             save_atomically(self.network.state_dict(), self.directory / MODEL)
+            for name, source in self.companions.items():
+                save_atomically(torch.load(source, map_location="cpu", weights_only=True), self.directory / name)
             self.save_metadata()
         state = {
             "epoch": engine.state.epoch,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,23 +11,11 @@ import numpy as np
 import torch.distributed as dist
 from ignite.engine import Events
 from monai.engines.workflow import Workflow
-from rich.console import Console
 
 from monai_landmarks.data.dataset import LandmarkDataset
-from monai_landmarks.metrics import (
-    LandmarkErrors,
-    Results,
-    measurement_errors,
-    measurement_table,
-    results_from_arrays,
-    rich_table,
-    summarise,
-    summarise_measurements,
-    write_measurements,
-    write_metrics,
-)
-
-RECORD = "evaluation.json"
+from monai_landmarks.metrics import LandmarkErrors, Results, results_from_arrays
+from monai_landmarks.metrics.attributes import Grouping
+from monai_landmarks.metrics.evaluation import EvaluationOptions, print_evaluation, write_evaluation
 
 
 class EvaluationWriter:
@@ -41,6 +29,13 @@ class EvaluationWriter:
         split: which of its splits was evaluated, in the order of `dataset.select(split)`.
         thresholds_mm: of the detection rate.
         title: of the table.
+        group_by: case attributes whose values are told apart: "kl_grade", "kl_grade < 2"; one or several.
+        limb_corners: landmarks of a limb, by the mean of whose errors a knee counts (`metrics.knees`); none: no such
+            numbers.
+        digest: of the data set file, where `dataset` is not what it holds but made of it; its own where None.
+
+    Raises:
+        ConfigError: an attribute or a landmark that the split does not have.
     """
 
     def __init__(
@@ -51,13 +46,22 @@ class EvaluationWriter:
         split: str,
         thresholds_mm: Sequence[float] = (2.0, 2.5, 3.0, 4.0),
         title: str = "this model",
+        group_by: str | Sequence[str] | None = None,
+        limb_corners: Sequence[str] | None = None,
+        digest: str | None = None,
     ) -> None:
         self.directory = Path(directory)
         self.metric = metric
         self.dataset = dataset
         self.split = split
-        self.thresholds_mm = tuple(thresholds_mm)
+        self.options = EvaluationOptions(
+            thresholds_mm=tuple(thresholds_mm),
+            group_by=(group_by,) if isinstance(group_by, str) else tuple(group_by or ()),
+            limb_corners=tuple(limb_corners or ()),
+        )
+        self.options.check(dataset, split)
         self.title = title
+        self.digest = digest
         self.planes: dict[int, str] = {}
         self.summary: dict[str, Any] = {}
 
@@ -74,27 +78,12 @@ class EvaluationWriter:
     def epoch_completed(self, engine: Workflow) -> None:
         """Write and print."""
         self.gather_planes()
-        if engine.state.rank != 0:
-            return
-        results = self.results()
-        self.summary = summarise(results, self.split, thresholds_mm=self.thresholds_mm)
-        self.add_measurements(results)
-        write_metrics(self.summary, self.directory / "metrics.json")
-        results.write_csv(self.directory / "cases.csv")
-        record = {"dataset": self.dataset.scheme.name, "digest": self.dataset.digest(), "split": self.split}
-        (self.directory / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-        console = Console()
-        console.print(rich_table({self.title: self.summary}, title=f"{self.split}: {len(results.case_ids)} images"))
-        if measured := self.summary.get("measurements"):
-            console.print(measurement_table(measured))
-        console.print(f"{self.directory / 'metrics.json'}, {self.directory / 'cases.csv'}", soft_wrap=True)
-
-    def add_measurements(self, results: Results) -> None:
-        """What the scheme measures, into the summary and a file; nothing where it measures nothing."""
-        errors = measurement_errors(results, self.dataset.scheme)
-        if errors.measurements:
-            self.summary["measurements"] = summarise_measurements(errors, self.summary["spacing_plane"])
-            write_measurements(errors, results, self.directory / "measurements.csv")
+        if engine.state.rank == 0:
+            results = self.results()
+            self.summary = write_evaluation(
+                self.directory, results, self.dataset, self.split, self.options, self.digest
+            )
+            print_evaluation(self.summary, self.directory, self.title)
 
     def gather_planes(self) -> None:
         """Share what each rank has seen."""
@@ -118,9 +107,20 @@ class EvaluationWriter:
             for unit in ("mm", "px"):
                 values = entry.get(unit) or {}
                 flat.update(_numbers({key: values.get(key) for key in ("mre", "median")}, f"landmarks.{name}.{unit}"))
+        for text, parts in self.summary.get("attributes", {}).items():
+            for label, part in parts.items():
+                pooled = part["mm"] or part["px"] or {}
+                name = f"{Grouping(text).attribute} {label}"
+                flat.update(_numbers({key: pooled.get(key) for key in ("mre", "median")}, f"attributes.{_plain(name)}"))
+        flat.update(_numbers(self.summary.get("knees", {}).get("published", {}), "knees"))
         for name, entry in self.summary.get("measurements", {}).items():
             flat.update(_numbers({key: entry[key] for key in ("bias", "sd", "mae")}, f"measurements.{name}"))
         return flat
+
+
+def _plain(name: str) -> str:
+    """What MLflow takes as a part of a metric's name."""
+    return re.sub(r"[^\w. -]", "_", name.replace("< ", "below ").replace(">= ", "from "))
 
 
 def _numbers(values: dict[str, Any], prefix: str) -> dict[str, float]:

@@ -37,7 +37,7 @@ class HistoryHandler:
         path: the CSV file.
         evaluator: gives `val_mre`, empty in an epoch without validation.
         optimizer: gives the learning rate.
-        regions: gives the region `radius`, at a longer side of 512.
+        regions: gives the region `radius`, at a longer side of 512; None where there are no regions.
         shape: the region's shape, such as Diamond, for a figure of the schedule.
         field_of_view: share of the image's longer side the network sees, to which `radius` refers.
     """
@@ -47,7 +47,7 @@ class HistoryHandler:
         path: str | Path,
         evaluator: Evaluator,
         optimizer: Optimizer,
-        regions: HasRadius,
+        regions: HasRadius | None = None,
         shape: str = "",
         field_of_view: float = 1.0,
     ) -> None:
@@ -89,7 +89,7 @@ class HistoryHandler:
         row = {
             "epoch": engine.state.epoch,
             "loss": sum(self._losses) / len(self._losses),
-            "radius": self.regions.radius,
+            "radius": math.nan if self.regions is None else self.regions.radius,
             "shape": self.shape,
             "field_of_view": self.field_of_view,
             "learning_rate": self.optimizer.param_groups[0]["lr"],
@@ -101,8 +101,9 @@ class HistoryHandler:
             return
         write_history(self.rows, self.path)
         best = f" (best {state.best_metric:.2f} in epoch {state.best_metric_epoch})" if validated else ""
+        radius = "" if self.regions is None else f"radius {row['radius']:.1f}  "
         logger.info(
-            f"epoch {row['epoch']}/{engine.state.max_epochs}  loss {row['loss']:.4f}  radius {row['radius']:.1f}  "
+            f"epoch {row['epoch']}/{engine.state.max_epochs}  loss {row['loss']:.4f}  {radius}"
             f"val MRE {row['val_mre']:.2f}{best}  {row['seconds']:.0f} s"
         )
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from monai_landmarks.data.dataset import State
+from monai_landmarks.data.faults import repeated
 from monai_landmarks.errors import LandmarksError
 from monai_landmarks.metrics.points import distances
 
@@ -20,6 +22,8 @@ COLUMNS = (
     "spacing_row", "spacing_column", "spacing_plane", "scale_row", "scale_column",
     "error_px", "error_mm", "error_network_px",
 )  # fmt: skip
+LISTS = ("case_ids", "patients", "images", "planes")
+ARRAYS = ("truth", "state", "predicted", "confidence", "presence", "spacing", "network_scale")
 NUMBERS = tuple(name for name in COLUMNS[5:16] if name != "spacing_plane")
 
 
@@ -83,6 +87,19 @@ class Results:
         """(N, K) distances in pixels of the network's input."""
         return distances(self.predicted, self.truth, self.state, self.network_scale)
 
+    def take(self, rows: Sequence[int]) -> Results:
+        """The results of some of the images, in this order."""
+        lists: dict[str, Any] = {name: [getattr(self, name)[i] for i in rows] for name in LISTS}
+        arrays: dict[str, Any] = {name: getattr(self, name)[list(rows)] for name in ARRAYS}
+        return replace(self, **lists, **arrays)
+
+    def only(self, chosen: np.ndarray) -> Results:
+        """The points `chosen` (N, K), of the images that have one; what is not chosen counts as unlabelled."""
+        state = np.where(chosen, self.state, int(State.UNLABELLED))
+        truth = np.where(chosen[..., None], self.truth, np.nan)
+        rows = np.flatnonzero(chosen.any(axis=1)).tolist()
+        return replace(self, state=state, truth=truth).take(rows)
+
     def write_csv(self, path: str | Path) -> None:
         """Write `cases.csv`, a row per case and landmark: floats exact, unknown empty, paths relative."""
         target = Path(path)
@@ -104,6 +121,22 @@ class Results:
         measured = [*self.truth[i, k], *self.predicted[i, k], self.confidence[i, k], self.presence[i, k]]
         state = State(int(self.state[i, k])).name.lower()
         return [state, *_text([*measured, *self.spacing[i]]), self.planes[i], *_text(self.network_scale[i])]
+
+    @classmethod
+    def joined(cls, parts: Sequence[Results]) -> Results:
+        """Results of the same landmarks of different images as one.
+
+        Raises:
+            LandmarksError: the landmarks differ, or an image is in two parts.
+        """
+        first = parts[0]
+        if any(part.names != first.names for part in parts):
+            raise LandmarksError("evaluations of different landmarks cannot be joined")
+        lists: dict[str, Any] = {name: [entry for part in parts for entry in getattr(part, name)] for name in LISTS}
+        arrays: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ARRAYS}
+        if twice := repeated(lists["case_ids"]):
+            raise LandmarksError(f"evaluations that share cases cannot be joined: {', '.join(twice)}")
+        return replace(first, **lists, **arrays)
 
     @classmethod
     def read_csv(cls, path: str | Path, groups: Mapping[str, Sequence[int]] | None = None) -> Results:

@@ -63,33 +63,40 @@ def summarise(
         JSON-ready dictionary: null stands for "cannot be computed", never NaN. `mm` is null if no image has
         a pixel spacing; images without one are not in `mm` and counted in `cases_without_spacing`.
     """
-    pixels = tuple(float(r) for r in thresholds_px)
-    units = [
-        _Unit("mm", results.errors_mm(), tuple(float(r) for r in thresholds_mm), outlier_mm),
-        _Unit("px", results.errors_px(), pixels, outlier_px),
-        _Unit("network_px", results.errors_network_px(), pixels, outlier_px),
-    ]
+    units = _units(results, thresholds_mm, thresholds_px, outlier_mm, outlier_px)
     resampling = points.PatientBootstrap(results.patients, bootstrap, seed)
-    every = list(range(len(results.names)))
     planes = _planes(results)
     summary = {
         "format": FORMAT,
         "version": VERSION,
         "split": split,
-        "cases": len(results.case_ids),
-        "patients": len(set(results.patients)),
+        **_counts(results),
         "unpredicted": int(np.isinf(results.errors_px()).sum()),
         "spacing_plane": _one_plane(planes),
         "spacing_planes": planes,
         "cases_without_spacing": len(results.case_ids) - sum(planes.values()),
         "bootstrap": {"unit": "patient", "replicates": bootstrap, "seed": seed, "level": 0.95},
-        **_subset(results, units, every, resampling),
+        **_subset(results, units, list(range(len(results.names))), resampling),
         "pck": _pck(results),
         "landmarks": {n: _subset(results, units, [k], resampling) for k, n in enumerate(results.names)},
         "groups": {g: _subset(results, units, members, resampling) for g, members in results.groups.items()},
         "images": _images(results, units),
     }
-    return _jsonable(summary)
+    return jsonable(summary)
+
+
+def summarise_part(
+    results: Results, thresholds_mm: Sequence[float] = (2.0, 2.5, 3.0, 4.0), bootstrap: int = 1000, seed: int = 0
+) -> dict[str, Any]:
+    """The pooled numbers of some images, as `summarise` gives those of all; for what metrics.json tells of a part.
+
+    Returns:
+        JSON-ready: cases, patients, points, mm, px, network_px, presence.
+    """
+    units = _units(results, thresholds_mm)
+    resampling = points.PatientBootstrap(results.patients, bootstrap, seed)
+    pooled = _subset(results, units, list(range(len(results.names))), resampling)
+    return jsonable({**_counts(results), **pooled})
 
 
 def write_metrics(metrics: dict[str, Any], path: str | Path) -> None:
@@ -99,6 +106,25 @@ def write_metrics(metrics: dict[str, Any], path: str | Path) -> None:
     temporary = target.with_suffix(target.suffix + ".part")
     temporary.write_text(json.dumps(metrics, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     temporary.replace(target)
+
+
+def _units(
+    results: Results,
+    thresholds_mm: Sequence[float],
+    thresholds_px: Sequence[float] = (2.0, 2.5, 3.0, 4.0),
+    outlier_mm: float = 10.0,
+    outlier_px: float = 10.0,
+) -> list[_Unit]:
+    pixels = tuple(float(r) for r in thresholds_px)
+    return [
+        _Unit("mm", results.errors_mm(), tuple(float(r) for r in thresholds_mm), outlier_mm),
+        _Unit("px", results.errors_px(), pixels, outlier_px),
+        _Unit("network_px", results.errors_network_px(), pixels, outlier_px),
+    ]
+
+
+def _counts(results: Results) -> dict[str, int]:
+    return {"cases": len(results.case_ids), "patients": len(set(results.patients))}
 
 
 def _subset(
@@ -116,12 +142,16 @@ def _statistics(unit: _Unit, errors: np.ndarray, resampling: points.PatientBoots
     if not count:
         return None
     over = points.outliers(errors, unit.outlier)
+    predicted = np.where(np.isinf(errors), np.nan, errors)
     return {
         "cases": int(np.sum(~np.isnan(errors).all(axis=1))),
         "points": count,
+        "unpredicted": int(np.isinf(errors).sum()),
         "mre": points.mre(errors),
+        "mre_predicted": points.mre(predicted),
         "std": points.sd(errors),
         "rmse": points.rmse(errors),
+        "rmse_predicted": points.rmse(predicted),
         "median": points.median(errors),
         "rmse_published": points.rmse_published(errors),
         "mean_of_image_means": points.mean_of_image_means(errors),
@@ -175,12 +205,12 @@ def _one_plane(planes: dict[str, int]) -> str:
     return next(iter(planes)) if len(planes) == 1 else "mixed"
 
 
-def _jsonable(value: Any) -> Any:
-    """Tuples to lists, numeric keys to text ("2.0"), NaN and infinity to None."""
+def jsonable(value: Any) -> Any:
+    """What JSON can hold: tuples to lists, numeric keys to text ("2.0"), NaN and infinity to None."""
     if isinstance(value, dict):
-        return {str(key): _jsonable(entry) for key, entry in value.items()}
+        return {str(key): jsonable(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_jsonable(entry) for entry in value]
+        return [jsonable(entry) for entry in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value

@@ -11,13 +11,14 @@ import numpy as np
 
 from monai_landmarks.data.dataset import LandmarkDataset
 from monai_landmarks.metrics import Results
-from monai_landmarks.metrics.tables import DASH, number, percent, shared_unit
+from monai_landmarks.metrics.tables import DASH, mean_text, number, percent, shared_unit
 from monai_landmarks.report import wording
 from monai_landmarks.report.boxes import axis_limit, axis_svg, box_svg
 from monai_landmarks.report.cases import case_figures
 from monai_landmarks.report.figures import COLOURS, cumulative_curve, training_curves
 from monai_landmarks.report.furthest import furthest_points
 from monai_landmarks.report.measurements import measurement_section
+from monai_landmarks.report.parts import attribute_sections, knee_section
 from monai_landmarks.report.plane_section import plane_section
 from monai_landmarks.report.schedule import schedule_section
 from monai_landmarks.report.sites import SiteTable, other_images, shared_images, site_table, split_by_site
@@ -89,6 +90,8 @@ def write_report(
         "error_plane": plane_section(results, shown, metrics, unit),
         "measured": measurement_section(results, dataset.scheme, metrics["spacing_plane"]),
         "sites": _sites(rows, dataset, unit),
+        "attributes": attribute_sections(metrics, unit),
+        "knees": knee_section(metrics),
         "cases": case_figures(results, shown, errors[THIS_MODEL], max(limits, default=0.0), unit) if shown else None,
         "furthest": furthest_points(results, shown, errors[THIS_MODEL], unit) if shown else [],
         "provenance": _provenance(provenance or {}, public),
@@ -117,7 +120,7 @@ def _render(context: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": _number, "percent": percent, "signed": _signed}
+    environment.filters |= {"number": _number, "mean_error": mean_text, "percent": percent, "signed": _signed}
     return environment.get_template("template.html").render(context)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,6 @@ from monai_landmarks.metrics.points import PatientBootstrap, median, mre, outlie
 from monai_landmarks.metrics.tables import DASH, number, percent
 
 ATTRIBUTE = "site"
-LISTS = ("case_ids", "patients", "images", "planes")
-ARRAYS = ("truth", "state", "predicted", "confidence", "presence", "spacing", "network_scale")
 
 
 @dataclass(frozen=True)
@@ -46,20 +44,13 @@ class SiteTable:
     changes: bool
 
 
-def take(results: Results, rows: Sequence[int]) -> Results:
-    """The results of some of the images."""
-    lists: dict[str, Any] = {n: [getattr(results, n)[i] for i in rows] for n in LISTS}
-    arrays: dict[str, Any] = {n: getattr(results, n)[list(rows)] for n in ARRAYS}
-    return replace(results, **lists, **arrays)
-
-
 def split_by_site(results: Results, dataset: LandmarkDataset) -> dict[str, Results]:
     """The results of each site, in order of appearance; empty where all are of one, or a case names none."""
     known = {case.id: case.attributes.get(ATTRIBUTE) for case in dataset.cases}
     sites = [known.get(case_id) for case_id in results.case_ids]
     if not all(isinstance(site, str) and site for site in sites) or len(set(sites)) < 2:
         return {}
-    return {str(s): take(results, [i for i, site in enumerate(sites) if site == s]) for s in dict.fromkeys(sites)}
+    return {str(s): results.take([i for i, site in enumerate(sites) if site == s]) for s in dict.fromkeys(sites)}
 
 
 def other_images(results: Results, compared: Mapping[str, Results]) -> dict[str, Results]:

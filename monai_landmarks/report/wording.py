@@ -57,7 +57,10 @@ def headline(metrics: Mapping[str, Any], unit: str) -> list[str]:
     name = {"mm": f"mm ({plane_label(metrics['spacing_plane'])})", "px": "pixels"}[unit]
     sentences = [f"In the {metrics['split']} split ({seen}, {plural(block['points'], 'annotated point')})"]
     if block["mre"] is None:
-        sentences[0] += f", {plural(metrics['unpredicted'], 'point')} got no prediction, so no mean error exists."
+        sentences[0] += f", {plural(metrics['unpredicted'], 'point')} got no prediction, so no mean error exists"
+        if block.get("mre_predicted") is not None:
+            sentences[0] += f"; the others are on average {number(block['mre_predicted'])} {name} from the annotation"
+        sentences[0] += "."
     else:
         low, high = block["ci95"]["mre"]
         interval = f" (95 % confidence interval {number(low)} to {number(high)})" if low is not None else ""

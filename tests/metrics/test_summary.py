@@ -158,6 +158,10 @@ def test_not_predicted(hand_made: Results) -> None:
     metrics = summarise(hand_made, "test", bootstrap=10)
     assert metrics["unpredicted"] == 1
     assert (metrics["px"]["mre"], metrics["px"]["max"], metrics["px"]["points"]) == (None, None, 5)
+    # The others: 0, 10, 0, 8.
+    assert (metrics["px"]["unpredicted"], metrics["px"]["mre_predicted"]) == (1, pytest.approx(4.5))
+    assert metrics["px"]["rmse_predicted"] == pytest.approx(math.sqrt(164 / 4))
+    assert metrics["landmarks"]["left"]["px"]["unpredicted"] + metrics["landmarks"]["right"]["px"]["unpredicted"] == 1
     assert metrics["px"]["median"] == 8.0
     assert metrics["px"]["outliers"]["count"] == 1
 

@@ -10,7 +10,7 @@ import pytest
 
 from monai_landmarks.data.dataset import LandmarkDataset
 from monai_landmarks.metrics import Results
-from monai_landmarks.report.sites import other_images, shared_images, site_table, split_by_site, take
+from monai_landmarks.report.sites import other_images, shared_images, site_table, split_by_site
 
 
 def elsewhere(results: Results, **more: object) -> Results:
@@ -20,7 +20,7 @@ def elsewhere(results: Results, **more: object) -> Results:
 
 def test_a_part_of_the_results_keeps_everything_together(evaluate: Callable[..., Results]) -> None:
     results = evaluate()
-    part = take(results, [7, 2])
+    part = results.take([7, 2])
     assert part.case_ids == ["image 07", "image 02"]
     np.testing.assert_array_equal(part.errors_mm(), results.errors_mm()[[7, 2]])
     assert part.names == results.names
