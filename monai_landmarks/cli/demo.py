@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from monai_landmarks.errors import ConfigError
+from monai_landmarks.cli.steps import claim, step
 
 BUNDLE = "label_augmentation"
 NAME, BASELINE = "label augmentation", "one-pixel baseline"
@@ -71,33 +69,23 @@ def run_demo(output: Path, settings: DemoSettings) -> Path:
     from monai_landmarks.simulate import simulate_dataset
 
     console = Console()
-    _claim(output, settings)
+    claim(output, asdict(settings))
     began = time.perf_counter()
-    with _step(console, f"1/4  Simulating {settings.count} pelvis radiographs (DICOM)"):
+    with step(console, f"1/4  Simulating {settings.count} pelvis radiographs (DICOM)"):
         dataset_file = simulate_dataset(output / "data", count=settings.count, seed=settings.seed)
         if not (output / "bundle" / "configs").is_dir():
             copy_bundle(BUNDLE, output / "bundle")
-    with _step(console, f"2/4  Training: {NAME}"):
+    with step(console, f"2/4  Training: {NAME}"):
         rows = {NAME: _train(output, output, dataset_file, settings)}
-    with _step(console, f"3/4  Training, equally long: the {BASELINE}"):
+    with step(console, f"3/4  Training, equally long: the {BASELINE}"):
         rows[BASELINE] = _train(output, output / "baseline", dataset_file, settings, "one_pixel")
-    with _step(console, "4/4  Report"):
+    with step(console, "4/4  Report"):
         provenance = {"command": "monai-landmarks demo", **{key: str(value) for key, value in asdict(settings).items()}}
         (output / "provenance.json").write_text(json.dumps(provenance) + "\n", encoding="utf-8")
         report = build_report(output, dataset_file, {BASELINE: output / "baseline"}, title=TITLE)
     console.print(rich_table(rows, title="Held-out simulated patients"))
     console.print(f"Report: {report}  ({(time.perf_counter() - began) / 60:.1f} min)", soft_wrap=True)
     return report
-
-
-def _claim(output: Path, settings: DemoSettings) -> None:
-    """Mark the folder as this demo's."""
-    marker = output / "demo.json"
-    wanted = asdict(settings)
-    if marker.is_file() and json.loads(marker.read_text(encoding="utf-8")) != wanted:
-        raise ConfigError(f"{output} holds a demo with other settings ({marker}); choose another folder")
-    output.mkdir(parents=True, exist_ok=True)
-    marker.write_text(json.dumps(wanted) + "\n", encoding="utf-8")
 
 
 def _train(run: Path, output: Path, dataset_file: Path, settings: DemoSettings, *extra: str) -> dict[str, Any]:
@@ -108,7 +96,7 @@ def _train(run: Path, output: Path, dataset_file: Path, settings: DemoSettings, 
 
     bundle = run / "bundle"
     name = BASELINE if extra else NAME
-    common = {
+    common: dict[str, Any] = {
         "dataset_file": str(dataset_file),
         "output_dir": str(output),
         "ckpt_dir": str(output / "models" if extra else bundle / "models"),
@@ -123,11 +111,3 @@ def _train(run: Path, output: Path, dataset_file: Path, settings: DemoSettings, 
     run_bundle(bundle, "evaluate", ("train", *extra, "evaluate"), **common, title=name)
     metrics: dict[str, Any] = json.loads((output / "metrics.json").read_text(encoding="utf-8"))
     return metrics
-
-
-@contextmanager
-def _step(console: Console, title: str) -> Iterator[None]:
-    console.rule(title, align="left")
-    began = time.perf_counter()
-    yield
-    console.print(f"{title.split('  ')[0]} done in {time.perf_counter() - began:.0f} s")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from monai_landmarks.cli.options import Origin, numbers, refuse_overwriting, splits_line
+from monai_landmarks.cli.options import Origin, numbers, refuse_faults, refuse_overwriting, splits_line
 from monai_landmarks.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -26,64 +26,78 @@ class Units(StrEnum):
     MILLIMETRES = "mm"
 
 
+Sources = Annotated[
+    list[Path], typer.Argument(metavar="ANNOTATIONS...", help="Files, or folders of files; one for each reader.")
+]
+Output = Annotated[Path, typer.Option("--output", "-o", help="The data set file to write.")]
+Images = Annotated[
+    Path | None, typer.Option(help="Folder of the images, sub-folders included; with --merge not needed.")
+]
+FormatName = Annotated[
+    str, typer.Option("--format", help="auto, or one of via, coco, labelme, cvat, slicer, isbi, pts, csv.")
+]
+Readers = Annotated[
+    list[str] | None, typer.Option(help="Who placed the points: one name, or one for each of ANNOTATIONS.")
+]
+Landmarks = Annotated[
+    str | None,
+    typer.Option(help="Names in order: a,b,c, a file with a name a line, or a data set file. Others are faults."),
+]
+Merge = Annotated[Path | None, typer.Option(help="A data set file to add the annotations to.")]
+SchemeName = Annotated[str | None, typer.Option(help="Name of the set of landmarks.")]
+Spacing = Annotated[str | None, typer.Option(help="mm per pixel of all images: 0.3, or rows,columns 0.3,0.31.")]
+SplitNames = Annotated[str | None, typer.Option(help="What a table's split names mean: train=training,test1=test.")]
+Validation = Annotated[float | None, typer.Option(help="Move this share of the training patients to validation.")]
+Seed = Annotated[int, typer.Option(help="Of the random choice for --validation.")]
+OriginOption = Annotated[
+    Origin | None,
+    typer.Option(help="(0, 0) is the first pixel's centre, or its upper left corner; as the tool has it without."),
+]
+UnitsOption = Annotated[Units, typer.Option(help="Of .pts files, which do not say.")]
+Extension = Annotated[str | None, typer.Option(help="Look only at image files that end so.")]
+IgnoredColumns = Annotated[list[str] | None, typer.Option(help="Leave a table's column out; repeatable.")]
+LeaveOut = Annotated[str | None, typer.Option(help="Cases not to import: 038,144.")]
+CopyImages = Annotated[bool, typer.Option("--copy-images", help="Copy them beside the data set file.")]
+PatientMap = Annotated[
+    Path | None, typer.Option(help="Write a table's patient,pseudonym here. It identifies people: keep it apart.")
+]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite the output.")]
+
+
 def register(app: typer.Typer) -> None:
     """Add the verb."""
     app.command("import")(import_annotations)
 
 
 def import_annotations(
-    sources: Annotated[
-        list[Path], typer.Argument(metavar="ANNOTATIONS...", help="Files, or folders of files; one for each reader.")
-    ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The data set file to write.")],
-    images: Annotated[
-        Path | None, typer.Option(help="Folder of the images, sub-folders included; with --merge not needed.")
-    ] = None,
-    format: Annotated[
-        str, typer.Option("--format", help="auto, or one of via, coco, labelme, cvat, slicer, isbi, pts, csv.")
-    ] = "auto",
-    reader: Annotated[
-        list[str] | None, typer.Option(help="Who placed the points: one name, or one for each of ANNOTATIONS.")
-    ] = None,
-    landmarks: Annotated[
-        str | None,
-        typer.Option(help="Names in order: a,b,c, a file with a name a line, or a data set file. Others are faults."),
-    ] = None,
-    merge: Annotated[Path | None, typer.Option(help="A data set file to add the annotations to.")] = None,
-    scheme_name: Annotated[str | None, typer.Option(help="Name of the set of landmarks.")] = None,
-    spacing: Annotated[
-        str | None, typer.Option(help="mm per pixel of all images: 0.3, or rows,columns 0.3,0.31.")
-    ] = None,
-    split_names: Annotated[
-        str | None, typer.Option(help="What a table's split names mean: train=training,test1=test.")
-    ] = None,
-    validation: Annotated[
-        float | None, typer.Option(help="Move this share of the training patients to validation.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of the random choice for --validation.")] = 0,
-    origin: Annotated[
-        Origin | None,
-        typer.Option(help="(0, 0) is the first pixel's centre, or its upper left corner; as the tool has it without."),
-    ] = None,
-    units: Annotated[Units, typer.Option(help="Of .pts files, which do not say.")] = Units.PIXELS,
-    extension: Annotated[str | None, typer.Option(help="Look only at image files that end so.")] = None,
-    ignore_column: Annotated[list[str] | None, typer.Option(help="Leave a table's column out; repeatable.")] = None,
-    leave_out: Annotated[str | None, typer.Option(help="Cases not to import: 038,144.")] = None,
-    copy_images: Annotated[bool, typer.Option("--copy-images", help="Copy them beside the data set file.")] = False,
-    patient_map: Annotated[
-        Path | None, typer.Option(help="Write a table's patient,pseudonym here. It identifies people: keep it apart.")
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the output.")] = False,
+    sources: Sources,
+    output: Output,
+    images: Images = None,
+    format: FormatName = "auto",
+    reader: Readers = None,
+    landmarks: Landmarks = None,
+    merge: Merge = None,
+    scheme_name: SchemeName = None,
+    spacing: Spacing = None,
+    split_names: SplitNames = None,
+    validation: Validation = None,
+    seed: Seed = 0,
+    origin: OriginOption = None,
+    units: UnitsOption = Units.PIXELS,
+    extension: Extension = None,
+    ignore_column: IgnoredColumns = None,
+    leave_out: LeaveOut = None,
+    copy_images: CopyImages = False,
+    patient_map: PatientMap = None,
+    force: Force = False,
 ) -> None:
     """Import landmarks from VIA, COCO, LabelMe, CVAT, 3D Slicer, BoneFinder, ISBI 2015 text or a CSV table.
 
     Every fault of a file is reported at once, with its line or key. Patients become P0001, P0002, ...
     """
     from monai_landmarks.data.annotations import ImportOptions, import_several
-    from monai_landmarks.data.dataset import find_faults
     from monai_landmarks.data.splits import hold_out
     from monai_landmarks.data.tables import unused_images
-    from monai_landmarks.errors import DatasetError
 
     refuse_overwriting(output, force)
     base = _base(merge, copy_images)
@@ -104,9 +118,7 @@ def import_annotations(
     unused = unused_images(dataset, extension)
     if validation is not None:
         dataset = hold_out(dataset, validation, seed)
-    faults = find_faults(dataset)
-    if faults:
-        raise DatasetError(" + ".join(map(str, sources)), faults)
+    refuse_faults(dataset, " + ".join(map(str, sources)))
     if patient_map is not None:
         _write_patient_map(sources, imported, options.ignore, patient_map)
     dataset = _copied(dataset, output.parent) if copy_images else dataset.relocated(output.parent)

@@ -22,6 +22,14 @@ class Origin(StrEnum):
     CORNER = "corner"
 
 
+class ImageSide(StrEnum):
+    """The patient's sides an image shows."""
+
+    L = "L"
+    R = "R"
+    BOTH = "both"
+
+
 def numbers(text: str, option: str) -> tuple[float, float]:
     """One number, or two with a comma between them: (row, column)."""
     try:
@@ -43,6 +51,16 @@ def refuse_filled(folder: Path, force: bool) -> None:
     """Stop before any work if a folder to write to holds something, or is a file."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())) and not force:
         raise ConfigError(f"{folder} exists and is not empty; name another folder or add --force")
+
+
+def refuse_faults(dataset: LandmarkDataset, source: object) -> None:
+    """Stop at a data set whose content contradicts itself, naming where it comes from and every fault."""
+    from monai_landmarks.data.dataset import find_faults
+    from monai_landmarks.errors import DatasetError
+
+    faults = find_faults(dataset)
+    if faults:
+        raise DatasetError(source, faults)
 
 
 def report_left_out(skipped: Sequence[tuple[Path, str]], failed: Sequence[tuple[Path, str]]) -> None:

@@ -83,10 +83,18 @@ def build_report(
     from monai_landmarks.data.dataset import load_dataset
     from monai_landmarks.handlers.history import read_history
     from monai_landmarks.report import write_report
-    from monai_landmarks.report.run import find_compared, load_evaluation, load_provenance, load_record
+    from monai_landmarks.report.run import (
+        evaluated_dataset,
+        find_compared,
+        load_evaluation,
+        load_provenance,
+        load_record,
+    )
 
     dataset = load_dataset(dataset_file)
-    metrics, results = load_evaluation(run, dataset)
+    # What was evaluated may be some of the file's landmarks; its digest is the file's.
+    own = evaluated_dataset(run, dataset)
+    metrics, results = load_evaluation(run, own)
     named = dict(compare or {})
     known = {folder.resolve() for folder in named.values()}
     named |= {name: path for name, path in find_compared(run).items() if path.resolve() not in known}
@@ -100,8 +108,8 @@ def build_report(
         results=results,
         metrics=metrics,
         history=read_history(history) if history.is_file() else None,
-        dataset=dataset,
-        compare={name: load_evaluation(folder, dataset) for name, folder in named.items()},
+        dataset=own,
+        compare={name: load_evaluation(folder, own) for name, folder in named.items()},
         title=title,
         provenance=provenance | versions(),
         notes=[*simulated_note(dataset), *digest_note(load_record(run), dataset), *(notes or [])],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from monai_landmarks.cli.options import refuse_overwriting, splits_line
+from monai_landmarks.cli.options import refuse_faults, refuse_overwriting, splits_line
 from monai_landmarks.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ def split(
     if output is not None:
         refuse_overwriting(output, force)
     dataset = parse_dataset(dataset_file)
-    _refuse_faults(dataset, dataset_file, but_splits=folds is None and use_folds is None)
+    # Patients in two splits are no fault where all splits are about to be assigned anew.
+    refuse_faults(dataset if folds is not None or use_folds is not None else _unassigned(dataset), dataset_file)
     if folds is not None:
         _write_folds(dataset, folds, seed, stratify, output)
         return
@@ -66,15 +67,8 @@ def split(
     _write(assign_splits(dataset, fractions, seed, stratify), output or dataset_file)
 
 
-def _refuse_faults(dataset: LandmarkDataset, path: Path, *, but_splits: bool) -> None:
-    """Stop at any fault, except patients in two splits where all splits are about to be assigned anew."""
-    from monai_landmarks.data.dataset import find_faults
-    from monai_landmarks.errors import DatasetError
-
-    cases = [case.model_copy(update={"split": None}) for case in dataset.cases] if but_splits else dataset.cases
-    faults = find_faults(dataset.model_copy(update={"cases": cases}))
-    if faults:
-        raise DatasetError(path, faults)
+def _unassigned(dataset: LandmarkDataset) -> LandmarkDataset:
+    return dataset.model_copy(update={"cases": [c.model_copy(update={"split": None}) for c in dataset.cases]})
 
 
 def _write(dataset: LandmarkDataset, path: Path) -> None:

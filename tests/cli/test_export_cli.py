@@ -4,9 +4,7 @@ import json
 
 import numpy as np
 import pytest
-import typer
 from PIL import Image
-from typer.testing import CliRunner
 
 from monai_landmarks.cli import export, import_
 from monai_landmarks.data.annotations import FORMATS
@@ -16,20 +14,8 @@ from monai_landmarks.export.as_dataset import predicted_dataset
 
 
 @pytest.fixture
-def run():
-    app = typer.Typer()
-    import_.register(app)
-    export.register(app)
-
-    def call(*arguments, error=None):
-        result = CliRunner().invoke(app, [str(a) for a in arguments])
-        if error is None:
-            assert result.exit_code == 0, result.output + repr(result.exception)
-        else:
-            assert isinstance(result.exception, error), result.output
-        return result
-
-    return call
+def run(caller):
+    return caller(import_, export)
 
 
 def predictions(**changes):

@@ -2,8 +2,6 @@ import json
 from pathlib import Path
 
 import pytest
-import typer
-from typer.testing import CliRunner
 
 from monai_landmarks.cli import import_
 from monai_landmarks.data.dataset import load_dataset
@@ -13,19 +11,8 @@ ISBI = Path(__file__).parents[2].parent / "shared" / "data" / "isbi2015"
 
 
 @pytest.fixture
-def run():
-    app = typer.Typer()
-    import_.register(app)
-
-    def call(*arguments, error=None):
-        result = CliRunner().invoke(app, [str(a) for a in arguments])
-        if error is None:
-            assert result.exit_code == 0, result.output + repr(result.exception)
-        else:
-            assert isinstance(result.exception, error), result.output
-        return result
-
-    return call
+def run(caller):
+    return caller(import_)
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 import json
 
 import pytest
-import typer
-from typer.testing import CliRunner
 
 from monai_landmarks.cli import split
 from monai_landmarks.data.dataset import Case, LandmarkDataset, load_dataset
@@ -10,19 +8,8 @@ from monai_landmarks.errors import ConfigError, DatasetError
 
 
 @pytest.fixture
-def run():
-    app = typer.Typer()
-    split.register(app)
-
-    def call(*arguments, error=None):
-        result = CliRunner().invoke(app, [str(a) for a in arguments])
-        if error is None:
-            assert result.exit_code == 0, result.output + repr(result.exception)
-        else:
-            assert isinstance(result.exception, error), result.output
-        return result
-
-    return call
+def run(caller):
+    return caller(split)
 
 
 @pytest.fixture
