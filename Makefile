@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 TORCH := torch==2.13.0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo benchmarks paper-tables test test-slow lint types coverage format clean
+.PHONY: help setup demo demo-kneel benchmarks paper-tables test test-slow lint types coverage format clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -22,6 +22,9 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: $(STAMP) ## Simulate, train, evaluate and report (under 15 minutes on 2 cores)
 	$(BIN)/monai-landmarks demo runs/demo
+
+demo-kneel: $(STAMP) ## Both stages of KNEEL on simulated knees (under 20 minutes on 2 cores)
+	$(BIN)/monai-landmarks demo-kneel runs/demo-kneel
 
 benchmarks: $(STAMP) ## Time regions, training step, simulator and prediction (on an idle machine)
 	$(BIN)/python benchmarks/regions.py

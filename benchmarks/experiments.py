@@ -6,7 +6,6 @@ import json
 import logging
 import multiprocessing
 import os
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -18,6 +17,7 @@ from typing import Any
 
 from monai.utils import path_to_sqlite_uri
 
+from monai_landmarks.engines.processes import end_with_the_parent
 from monai_landmarks.engines.workflow import run_bundle
 from monai_landmarks.handlers.checkpoint import CHECKPOINT
 from monai_landmarks.sharing.bundles import copy_bundle, shipped_bundles
@@ -39,6 +39,7 @@ class Experiment:
         overrides: config entries by id.
         decoders: codecs (config dictionaries) by name: the same weights evaluated again with each.
         last: evaluate the last epoch's weights, so that nothing is selected on the images that are scored.
+        bundle: which one is trained.
     """
 
     name: str
@@ -46,6 +47,14 @@ class Experiment:
     overrides: Mapping[str, Any] = field(default_factory=dict)
     decoders: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     last: bool = False
+    bundle: str = BUNDLE
+
+    def described(self) -> dict[str, Any]:
+        """What makes the row what it is; results of before other bundles were compared say nothing of theirs."""
+        described = asdict(self)
+        if self.bundle == BUNDLE:
+            del described["bundle"]
+        return described
 
 
 def run_experiment(
@@ -65,7 +74,9 @@ def run_experiment(
     """
     home = folder / experiment.name
     result_file = home / RESULT
-    wanted = json.loads(json.dumps({**asdict(experiment), "common": common, "recipe": recipe(experiment)}, default=str))
+    wanted = json.loads(
+        json.dumps({**experiment.described(), "common": common, "recipe": recipe(experiment)}, default=str)
+    )
     if result_file.is_file():
         result: dict[str, Any] = json.loads(result_file.read_text(encoding="utf-8"))
         if result["experiment"] != wanted:
@@ -75,7 +86,7 @@ def run_experiment(
     if bundle.exists() and not (home / wanted["recipe"]).is_file():
         raise SystemExit(f"{home} holds a half-done run of another recipe; delete it or choose another folder")
     if not (bundle / "configs").is_dir():
-        copy_bundle(BUNDLE, bundle)
+        copy_bundle(experiment.bundle, bundle)
         (home / wanted["recipe"]).touch()
     options: dict[str, Any] = {
         "dataset_file": str(dataset_file),
@@ -110,7 +121,7 @@ def run_experiment(
 
 def recipe(experiment: Experiment) -> str:
     """Digest of the configs the row starts from: a changed recipe is another experiment."""
-    configs = shipped_bundles()[BUNDLE] / "configs"
+    configs = shipped_bundles()[experiment.bundle] / "configs"
     names = ("train", *experiment.configs, "evaluate")
     return sha256(b"".join((configs / f"{name}.yaml").read_bytes() for name in names)).hexdigest()[:12]
 
@@ -128,25 +139,13 @@ def run_experiments(
         context = multiprocessing.get_context("spawn")
         # A process for each: whatever one leaves behind ends with it.
         with ProcessPoolExecutor(
-            jobs, mp_context=context, max_tasks_per_child=1, initializer=_end_with_the_parent
+            jobs, mp_context=context, max_tasks_per_child=1, initializer=end_with_the_parent
         ) as pool:
             tasks = {pool.submit(run_experiment, row, folder, **options): row.name for row in experiments}
             for task in as_completed(tasks):
                 results[tasks[task]] = task.result()
                 print(f"{time.strftime('%H:%M:%S')} done: {tasks[task]}", flush=True)
     return {row.name: results[row.name] for row in experiments}
-
-
-def _end_with_the_parent() -> None:
-    """A training whose comparison was killed must not go on unseen."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _make_store(folder: Path) -> None:

@@ -82,7 +82,7 @@ def evaluate(output: Path, dataset: Path, name: str, split: Split) -> Results:
     """One evaluation of a pass against the mean of the readers."""
     folder = output / name / split
     models = output / "bundle" / "models" / ("" if name == "first pass" else "second_pass")
-    own = {"ckpt_dir": str(models), "output_dir": str(folder), "validate#split": split, "title": name}
+    own: dict[str, Any] = {"ckpt_dir": str(models), "output_dir": str(folder), "validate#split": split, "title": name}
     run_bundle(output / "bundle", "evaluate", ("train", "evaluate"), dataset_file=str(dataset), progress=False, **own)
     return load_evaluation(folder, load_dataset(dataset))[1]
 

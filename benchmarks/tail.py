@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -78,7 +78,7 @@ def load(bundle: Path, models: list[Path], dataset: LandmarkDataset, options: di
         networks.append(parser.get_parsed_content("network").eval().to(memory_format=torch.channels_last))
     if len(sizes) > 1:
         raise ConfigError(f"the models have inputs of {sizes}; an ensemble needs one size")
-    codec = codec_from({key: settings[key] for key in ("likelihood", "window")})
+    codec = cast(PeakCodec, codec_from({key: settings[key] for key in ("likelihood", "window")}))
     network = networks[0] if len(networks) == 1 else LandmarkEnsemble(networks, likelihood_of(settings))
     wrapped = with_prior(codec, training_prior(dataset), **options)
     prior = wrapped if isinstance(wrapped, ShapePriorCodec) else None

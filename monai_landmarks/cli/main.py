@@ -22,6 +22,8 @@ VERBS = (
     "split",
     "check",
     "bundles",
+    "crossvalidate",
+    "baselines",
     "predict",
     "convert",
     "pack",
@@ -31,6 +33,7 @@ VERBS = (
     "readers",
     "report",
     "demo",
+    "demo_kneel",
 )
 
 

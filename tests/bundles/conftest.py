@@ -1,19 +1,12 @@
-import os
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
-
 import numpy as np
 import pytest
+from bundle_runner import Runner
 from PIL import Image
 
 from monai_landmarks.data.dataset import Annotation, Case, LandmarkDataset
 from monai_landmarks.scheme import Landmark, Scheme
 from monai_landmarks.sharing.bundles import copy_bundle
 
-SMALL = {"longer_side": 64, "decoder_channels": "[16,16,8,8,8]", "progress": False, "max_epochs": 2}
 # Five blobs: (row, column) in a frame of size 1, height, width.
 FIGURE = {
     "top_left": (-0.5, 0.5, 180, 3),
@@ -51,57 +44,6 @@ def write_figures(folder, counts=(24, 2, 2), size=(80, 64)):
         cases.append(Case(id=path, image=path, size=size, patient=path, split=split, annotations=[annotation]))
     LandmarkDataset(scheme=scheme, cases=cases).save(folder / "dataset.json")
     return folder / "dataset.json"
-
-
-class Runner:
-    """Runs a bundle as a user does, in a process of its own."""
-
-    def __init__(self, root, dataset):
-        self.root = Path(root)
-        self.dataset = dataset
-
-    def command(self, run_id, configs=("train",), folder=None, **options):
-        base = self.root / "configs" if folder is None else folder
-        files = [f"{base}/{name}.yaml" for name in configs]
-        given = {**SMALL, "dataset_file": str(self.dataset), **options} if "inference" not in configs else options
-        arguments = [part for key, value in given.items() for part in (f"--{key}", str(value))]
-        listed = files[0] if len(files) == 1 else str(files).replace(" ", "")
-        return [sys.executable, "-m", "monai.bundle", "run", run_id, "--config_file", listed, *arguments]
-
-    def environment(self):
-        return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-
-    def __call__(self, run_id, configs=("train",), cwd=None, folder=None, **options):
-        done = subprocess.run(
-            self.command(run_id, configs, folder, **options),
-            cwd=cwd or self.root,
-            env=self.environment(),
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-        return done.stdout
-
-    def kill_during(self, epoch, **options):
-        """Start a training and SIGKILL it after it has said that `epoch` is over."""
-        process = subprocess.Popen(
-            self.command("training", **options),
-            cwd=self.root,
-            env=self.environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for line in process.stdout:
-            if f"epoch {epoch}/" in line:
-                time.sleep(0.3)
-                process.send_signal(signal.SIGKILL)
-                break
-        else:
-            pytest.fail("the training ended before it could be killed")
-        process.stdout.close()
-        assert process.wait() == -signal.SIGKILL
 
 
 @pytest.fixture
