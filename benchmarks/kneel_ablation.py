@@ -17,6 +17,7 @@ from typing import Any
 
 from experiments import Experiment, run_experiment
 
+from monai_landmarks.metrics.tables import mean_text, number
 from monai_landmarks.simulate import simulate_dataset
 
 LOSSES = "monai_landmarks.losses.coordinate."
@@ -54,7 +55,7 @@ def rows() -> dict[str, dict[str, Any]]:
 
 
 def markdown(results: Mapping[str, dict[str, Any]]) -> list[str]:
-    """One line a row: share of points within each distance, outliers, MRE and median of the points found."""
+    """One line a row: share of points within each distance, outliers, MRE (of the points found) and median."""
     radii = ("1.0", "1.5", "2.0", "2.5")
     head = ["", *(f"< {float(radius):g} mm" for radius in radii), ">= 10 mm", "MRE", "median", "training"]
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
@@ -62,9 +63,8 @@ def markdown(results: Mapping[str, dict[str, Any]]) -> list[str]:
         block = result["metrics"]["held out"]["mm"]
         shares = [f"{100 * block['sdr'][radius]:.1f} %" for radius in radii]
         far = f"{100 * (1 - block['sdr']['10.0']):.1f} %"
-        mean = "–" if block["mre"] is None else f"{block['mre']:.2f}"
         minutes = f"{result['train_seconds'] / 60:.1f} min"
-        lines.append("| " + " | ".join([name, *shares, far, mean, f"{block['median']:.2f}", minutes]) + " |")
+        lines.append("| " + " | ".join([name, *shares, far, mean_text(block), number(block["median"]), minutes]) + " |")
     return lines
 
 

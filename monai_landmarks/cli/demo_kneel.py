@@ -173,9 +173,9 @@ class KneelDemo:
     def results(self) -> Results:
         """Every point of the first row."""
         from monai_landmarks.data.dataset import load_dataset
-        from monai_landmarks.report.run import as_evaluated, load_evaluation
+        from monai_landmarks.report.run import evaluated_dataset, load_evaluation
 
-        return load_evaluation(self.output, as_evaluated(self.output, load_dataset(self.dataset_file)))[1]
+        return load_evaluation(self.output, evaluated_dataset(self.output, load_dataset(self.dataset_file)))[1]
 
     def stage_note(self) -> str:
         """What the report must say of the demo's size."""

@@ -45,6 +45,10 @@ class Elastic(nn.Module):
         super().__init__()
         self.squared = squared
 
+    def extra_repr(self) -> str:
+        """Its number: a run that is resumed is told from another by the loss's text."""
+        return f"squared={self.squared}"
+
     def forward(self, difference: Tensor) -> Tensor:
         """Element by element."""
         return self.squared * difference.square() + (1 - self.squared) * difference.abs()
@@ -65,6 +69,10 @@ class Wing(nn.Module):
         super().__init__()
         self.width = width
         self.curvature = curvature
+
+    def extra_repr(self) -> str:
+        """Its numbers."""
+        return f"width={self.width}, curvature={self.curvature}"
 
     def forward(self, difference: Tensor) -> Tensor:
         """Element by element."""
@@ -166,6 +174,11 @@ class CoordinateLoss(nn.Module):
         self.presence_weight = presence_weight
         self.normalised = normalised
         self.beta = beta
+
+    def extra_repr(self) -> str:
+        """Its numbers."""
+        own = f"stride={self.stride}, presence_weight={self.presence_weight}"
+        return f"{own}, normalised={self.normalised}, beta={self.beta}"
 
     def forward(self, logits: Tensor, target: Mapping[str, Tensor]) -> Tensor:
         """Scalar loss; 0, with a gradient of 0, when no landmark takes part.

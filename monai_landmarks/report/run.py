@@ -8,12 +8,10 @@ from typing import Any
 
 from monai_landmarks.data.dataset import LandmarkDataset
 from monai_landmarks.data.evaluated import evaluated_part
-from monai_landmarks.data.limbs import of_both_sides, only_landmarks
 from monai_landmarks.errors import ConfigError, LandmarksError
 from monai_landmarks.metrics import Results
 from monai_landmarks.metrics.evaluation import CASES, RECORD
 from monai_landmarks.metrics.summary import FORMAT, VERSION
-from monai_landmarks.sides import side_of, without_side
 
 Evaluation = tuple[dict[str, Any], Results]
 
@@ -36,19 +34,6 @@ def load_evaluation(folder: Path, dataset: LandmarkDataset) -> Evaluation:
     if list(metrics["images"]) != results.case_ids:
         raise LandmarksError(f"{folder}: metrics.json and cases.csv hold different cases; evaluate again")
     return metrics, results
-
-
-def as_evaluated(folder: Path, dataset: LandmarkDataset) -> LandmarkDataset:
-    """The data set in the scheme of a folder's evaluation: where both sides were looked for, that of both sides."""
-    path = folder / "cases.csv"
-    if not path.is_file():
-        return dataset
-    names = Results.read_csv(path).names
-    if names == dataset.names or not all(side_of(name) for name in names):
-        return dataset
-    whole = of_both_sides(dataset)
-    limbs = {without_side(name) for name in names}
-    return whole if names == whole.names else only_landmarks(whole, *limbs & {without_side(n) for n in whole.names})
 
 
 def evaluated_dataset(folder: Path, dataset: LandmarkDataset) -> LandmarkDataset:

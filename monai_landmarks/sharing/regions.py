@@ -68,12 +68,13 @@ def transferred(network: HourglassNet, models: str | Path | None) -> HourglassNe
     path = Path(models) / MODEL
     if not path.is_file():
         raise ConfigError(f"no trained stage 1 at {path}; train kneel_roi first, or give --transfer False")
+    remedy = "train with its --width, --depth and --block, or --transfer False"
     try:
-        network.transfer_from(torch.load(path, map_location="cpu", weights_only=True))
+        left = network.transfer_from(torch.load(path, map_location="cpu", weights_only=True))
     except ConfigError as error:
-        raise ConfigError(
-            f"{path}: {error}; train with its --width, --depth and --block, or --transfer False"
-        ) from None
+        raise ConfigError(f"{path}: {error}; {remedy}") from None
+    if missing := [name for name in left if not name.startswith("output.")]:
+        raise ConfigError(f"{path}: {len(missing)} entries such as {missing[0]} do not fit this hourglass; {remedy}")
     return network
 
 

@@ -7,7 +7,8 @@ what a network is shown cannot differ between them.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -20,7 +21,7 @@ from torch import Tensor
 from monai_landmarks.data.dataset import Side
 from monai_landmarks.data.spacing import needed_spacing
 from monai_landmarks.data.stream import ScopeError
-from monai_landmarks.errors import ConfigError
+from monai_landmarks.errors import ConfigError, ReadError
 from monai_landmarks.sides import LimbSide
 from monai_landmarks.transforms.regions import squeeze_points
 from monai_landmarks.transforms.spaced_view import spaced_view
@@ -139,7 +140,10 @@ class HalfViewd(MapTransform):
         for key in self.key_iterator(item):
             swapped = is_swapped(item[key])
             mirror = self.mirror and looks_left(side, swapped)
-            item[key] = half_view(item[key], item["spacing"], side, alone, self.size, self.spacing_mm, swapped, mirror)
+            with _named(item):
+                item[key] = half_view(
+                    item[key], item["spacing"], side, alone, self.size, self.spacing_mm, swapped, mirror
+                )
         return item
 
 
@@ -184,8 +188,18 @@ class RegionViewd(MapTransform):
             )
         for key in self.key_iterator(item):
             mirror = self.mirror and looks_left(item["side"], is_swapped(item[key]))
-            item[key] = region_view(item[key], item["spacing"], centre, self.size, self.spacing_mm, mirror)
+            with _named(item):
+                item[key] = region_view(item[key], item["spacing"], centre, self.size, self.spacing_mm, mirror)
         return item
+
+
+@contextmanager
+def _named(item: Mapping[Hashable, Any]) -> Iterator[None]:
+    """Say in which case of a data set an image cannot be shown."""
+    try:
+        yield
+    except ReadError as error:
+        raise ReadError(f"case {item.get('case_id')}: {error}") from None
 
 
 class KnowSided(MapTransform):

@@ -11,6 +11,7 @@ from bundle_runner import Runner
 from monai.bundle import ConfigWorkflow, verify_net_in_out
 from painted_knees import write_knees
 
+from monai_landmarks.data.dataset import load_dataset
 from monai_landmarks.handlers.history import read_history
 from monai_landmarks.sharing.bundles import copy_bundle, load_metadata, shipped_bundles
 
@@ -120,9 +121,12 @@ def test_the_shipped_metadata_describe_the_shipped_network(bundle, tmp_path):
 
 
 @pytest.mark.parametrize(("bundle", "count"), list(zip(BUNDLES, (2, 8))))
-def test_evaluation_is_of_whole_radiographs(stages, bundle, count):
+def test_evaluation_is_of_whole_radiographs(stages, knees, bundle, count):
     runner = stages[bundle]
     runner("evaluate", ("train", "evaluate"))
+    # Of the file, all of whose landmarks the first stage does not use: a report compares them.
+    record = json.loads((runner.root / "eval" / "evaluation.json").read_text())
+    assert record["digest"] == load_dataset(knees).digest()
     metrics = json.loads((runner.root / "eval" / "metrics.json").read_text())
     assert (metrics["split"], metrics["cases"]) == ("test", 4)
     rows = read_rows(runner.root / "eval" / "cases.csv")

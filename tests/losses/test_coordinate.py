@@ -203,3 +203,20 @@ def test_minimising_finds_the_point_and_the_presence(penalty):
 def test_a_negative_weight_is_refused():
     with pytest.raises(ConfigError, match="presence_weight -1"):
         CoordinateLoss(Wing(), presence_weight=-1)
+
+
+def test_a_loss_of_other_numbers_has_another_text():
+    """What a run notes of its loss, to refuse being resumed with another one."""
+    losses = [
+        CoordinateLoss(Wing()),
+        CoordinateLoss(Wing(width=5.0)),
+        CoordinateLoss(Wing(curvature=2.0)),
+        CoordinateLoss(Elastic()),
+        CoordinateLoss(Elastic(squared=0.1)),
+        CoordinateLoss(Wing(), normalised=True),
+        CoordinateLoss(Wing(), presence_weight=0.5),
+        CoordinateLoss(Wing(), stride=2),
+        CoordinateLoss(Wing(), beta=2.0),
+    ]
+    assert len({repr(loss) for loss in losses}) == len(losses)
+    assert repr(CoordinateLoss(Wing())) == repr(CoordinateLoss(Wing()))

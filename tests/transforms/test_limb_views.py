@@ -193,6 +193,13 @@ def test_without_a_spacing_the_option_is_named(spacing):
             look()
 
 
+@pytest.mark.parametrize("view", [HalfViewd("image", (9, 9), 1.0), RegionViewd("image", 0, (9, 9), 1.0)])
+def test_the_case_without_a_spacing_is_named(view):
+    item = {"image": radiograph(np.zeros((9, 9))), "points": np.ones((1, 1, 2)), "side": "L", "alone": True}
+    with pytest.raises(ReadError, match=r"case c7: .*spacing_mm"):
+        view({**item, "case_id": "c7", "spacing": torch.full((2,), torch.nan)})
+
+
 def test_a_spacing_that_cannot_be_meant_is_refused():
     image = radiograph(np.zeros((2000, 2000)))
     with pytest.raises(ReadError, match="--spacing"):
