@@ -23,6 +23,11 @@ OVERRIDES: Mapping[Backend, Mapping[str, Any]] = {
             "network": "@network_def",
             "models": "@ckpt_dir",
         },
+        # Of a two-stage model; in the others nothing refers to it.
+        "region_network": {
+            "_target_": "monai_landmarks.engines.onnx_network.onnx_region",
+            "models": "@ckpt_dir",
+        },
         "device": "cpu",
         "amp": False,
     },

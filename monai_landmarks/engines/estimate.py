@@ -6,11 +6,12 @@ import copy
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.distributed as dist
 from monai.engines import SupervisedTrainer
+from torch import Tensor
 
 logger = logging.getLogger(__name__)
 
@@ -29,25 +30,51 @@ def estimate_training(trainer: SupervisedTrainer, size: Sequence[int], batch_siz
     Returns:
         Seconds, also logged.
     """
-    device = trainer.state.device
+    image = torch.rand(batch_size, 1, *size, device=trainer.state.device)
     network = copy.deepcopy(trainer.network).train()
-    image = torch.rand(batch_size, 1, *size, device=device)
+    seconds = _step_seconds(lambda: trainer.inferer(image, network).float().square().mean(), trainer.state.device)
+    return _tell(trainer, seconds, f"{samples} images of {size[0]} x {size[1]}", batch_size, samples)
+
+
+def estimate_pairs(trainer: SupervisedTrainer, size: Sequence[int], patch: int, batch_size: int, samples: int) -> float:
+    """The same for a training on pairs of an image and a patch of `patch` x `patch` pixels (`networks.pair`)."""
+    image = torch.rand(batch_size, 1, *size, device=trainer.state.device)
+    crop = torch.rand(batch_size, 1, patch, patch, device=trainer.state.device)
+    network = copy.deepcopy(trainer.network).train()
+
+    def loss() -> Tensor:
+        scales = trainer.inferer(image, network, crop)
+        return torch.stack([scale.mean((-2, -1)).square().mean() for view in scales for scale in view]).sum()
+
+    seconds = _step_seconds(loss, trainer.state.device)
+    return _tell(
+        trainer, seconds, f"{samples} pairs of {size[0]} x {size[1]} and {patch} x {patch}", batch_size, samples
+    )
+
+
+def _step_seconds(loss: Callable[[], Tensor], device: torch.device) -> float:
+    """Time of one forward and backward pass; the first of three, which also allocates, does not count."""
     seconds = []
     for _ in range(3):
         began = time.perf_counter()
-        trainer.inferer(image, network).float().square().mean().backward()
+        loss().backward()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         seconds.append(time.perf_counter() - began)
+    return min(seconds[1:])
+
+
+def _tell(trainer: SupervisedTrainer, seconds: float, what: str, batch_size: int, samples: int) -> float:
+    """Log and return how long all steps take."""
     processes = dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
     steps = trainer.state.max_epochs * steps_an_epoch(samples, batch_size, processes)
-    total = steps * min(seconds[1:])
+    device = trainer.state.device
     where = f"{processes} x {device.type}" if processes > 1 else device
     logger.info(
-        f"Training: {samples} images of {size[0]} x {size[1]}, {trainer.state.max_epochs} epochs, {steps} steps of "
-        f"{min(seconds[1:]):.2f} s on {where}: about {describe_seconds(total)}, plus loading and validation."
+        f"Training: {what}, {trainer.state.max_epochs} epochs, {steps} steps of "
+        f"{seconds:.2f} s on {where}: about {describe_seconds(steps * seconds)}, plus loading and validation."
     )
-    return total
+    return steps * seconds
 
 
 def steps_an_epoch(samples: int, batch_size: int, processes: int = 1) -> int:

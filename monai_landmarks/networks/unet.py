@@ -10,7 +10,7 @@ from monai.networks.nets import FlexibleUNet
 from torch import Tensor, nn
 
 from monai_landmarks.errors import ConfigError
-from monai_landmarks.networks.encoders import LITE0, LITE0_PACKAGE, lite0_state_dict, load_encoder_weights
+from monai_landmarks.networks.encoders import LITE0, fill_encoder
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 # The lite models were trained on (255 x - 127) / 128.
@@ -56,26 +56,10 @@ class LandmarkUNet(nn.Module):
         except ValueError as error:
             raise ConfigError(f"network: {error}") from None
         if encoder_weights is not None:
-            self._load(backbone, encoder_weights)
+            fill_encoder(self.unet.encoder, backbone, encoder_weights)
         mean, std = LITE if backbone == LITE0 else IMAGENET
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
-
-    def _load(self, backbone: str, weights: str | Path) -> None:
-        if weights == "package":
-            if backbone != LITE0:
-                raise ConfigError(
-                    f"encoder_weights: no package ships weights for {backbone}, only for {LITE0} ({LITE0_PACKAGE}); "
-                    "give the path of a state dict, or null for random initialisation"
-                )
-            load_encoder_weights(self.unet.encoder, lite0_state_dict(), source=LITE0_PACKAGE)
-            return
-        path = Path(weights)
-        if not path.is_file():
-            raise ConfigError(f"encoder_weights: no file {path}; give a state dict's path, or null for random weights")
-        load_encoder_weights(
-            self.unet.encoder, torch.load(path, map_location="cpu", weights_only=True), source=str(path)
-        )
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits of each landmark at each pixel."""

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from monai_landmarks.engines.backend import Backend
-from monai_landmarks.engines.onnx_network import OnnxNetwork, onnx_network, weights_digest
-from monai_landmarks.engines.predict import predict_inputs
+from monai_landmarks.engines.onnx_network import OnnxNetwork, onnx_network, onnx_region, weights_digest
+from monai_landmarks.engines.predict import PredictSettings, predict_inputs
 from monai_landmarks.engines.workflow import run_bundle
 from monai_landmarks.errors import ConfigError
 from monai_landmarks.networks.two_pass import TwoPassNet
@@ -69,6 +69,22 @@ def test_both_passes_are_replaced_and_what_lies_between_stays(models, tmp_path):
         onnx_network(two, tmp_path)
 
 
+def test_the_first_stage_is_run_from_a_file_of_its_own(models, tmp_path):
+    folder, network = models
+    (tmp_path / "roi.pt").write_bytes((folder / "model.pt").read_bytes())
+    with pytest.raises(ConfigError, match=r"no .*roi\.onnx; make it with"):
+        onnx_region(tmp_path)
+    (tmp_path / "roi.onnx").write_bytes((folder / "model.onnx").read_bytes())
+    image = torch.rand(2, 1, 64, 96)
+    assert torch.allclose(onnx_region(tmp_path)(image), network(image), atol=1e-6)
+    torch.save(nn.Conv2d(1, 5, 3).state_dict(), tmp_path / "roi.pt")
+    with pytest.raises(ConfigError, match=r"roi\.onnx was not made from the roi\.pt beside it"):
+        onnx_region(tmp_path)
+    (tmp_path / "roi.pt").unlink()
+    with pytest.raises(ConfigError, match=r"no trained weights at .*roi\.pt"):
+        onnx_region(tmp_path)
+
+
 class Middle:
     """Every landmark in the middle of the map, half believed."""
 
@@ -111,8 +127,9 @@ def test_without_the_package_the_extra_is_named(models, monkeypatch):
 
 
 def test_a_device_does_not_go_with_onnx_runtime(tmp_path):
+    settings = PredictSettings(device="cuda", backend=Backend.ONNXRUNTIME)
     with pytest.raises(ConfigError, match="--backend onnxruntime runs on the cpu; leave --device out"):
-        predict_inputs(tmp_path, [tmp_path], tmp_path / "out", device="cuda", backend=Backend.ONNXRUNTIME)
+        predict_inputs(tmp_path, [tmp_path], tmp_path / "out", settings)
 
 
 def points(folder):
@@ -137,7 +154,8 @@ def test_predictions_are_those_of_torch(passes, blobs, tmp_path):
     found = []
     for backend in Backend:
         out = tmp_path / backend
-        outcome = predict_inputs(bundle, [blobs.parent / "images"], out, models=models, overlays=False, backend=backend)
+        settings = PredictSettings(models=models, overlays=False, backend=backend)
+        outcome = predict_inputs(bundle, [blobs.parent / "images"], out, settings)
         assert outcome.predicted == 14
         found.append(torch.tensor(points(out)))
     assert found[0].shape == (14 * 3, 3)

@@ -1,0 +1,71 @@
+"""What a trained model costs: parameters, time and memory of one image."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from monai_landmarks.codecs.decode import codec_from
+from monai_landmarks.engines.processes import in_own_process
+from monai_landmarks.networks.build import network_from
+from monai_landmarks.sharing.bundles import load_metadata, scheme_of, settings_of, spatial_size_of
+
+REPEATS = 3
+# getrusage counts in KiB, on macOS in bytes.
+UNIT = 1 if sys.platform == "darwin" else 1024
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Attributes:
+    parameters: of all parts, frozen ones too.
+    seconds: to embed and decode one image of the network's size on the CPU, the fastest of three.
+    memory_mb: what that adds to the memory of the process that holds the model, in MB (10^6 bytes).
+    """
+
+    parameters: int
+    seconds: float
+    memory_mb: float
+
+
+def measure_footprint(models: Path) -> Footprint:
+    """Run a trained model once or more in a process of its own, whose memory is nobody else's.
+
+    Args:
+        models: its folder, with metadata.json; weights do not matter.
+
+    Raises:
+        ConfigError: no metadata.
+    """
+    return Footprint(**json.loads(in_own_process("footprint", _measure, str(models))))
+
+
+@torch.inference_mode()
+def _measure(models: str) -> str:
+    metadata = load_metadata(models, models)
+    settings = settings_of(metadata)
+    network = network_from(settings, len(scheme_of(metadata).names)).eval()
+    codec = codec_from(settings["decoder"])
+    image = torch.rand(1, 1, *spatial_size_of(metadata))
+    before, seconds = _peak(), []
+    for _ in range(REPEATS):
+        began = time.perf_counter()
+        codec.decode(network(image))
+        seconds.append(time.perf_counter() - began)
+    found = {
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "seconds": min(seconds),
+        "memory_mb": (_peak() - before) / 1e6,
+    }
+    return json.dumps(found)
+
+
+def _peak() -> int:
+    """Largest memory the process has had, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * UNIT

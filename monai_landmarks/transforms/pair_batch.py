@@ -1,0 +1,52 @@
+"""`prepare_batch` of a one-shot training: image and patch to the network, the place in both to the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from monai.engines.utils import PrepareBatch
+from torch import Tensor
+
+from monai_landmarks.errors import ConfigError
+
+
+class PreparePairs(PrepareBatch):
+    """What `PatchPaird` has made of each image, on the device.
+
+    Args:
+        channels_last: memory format of image and patch.
+        landmark_key: where the items say whose place it is, if they do: it is one for the whole batch.
+    """
+
+    def __init__(self, channels_last: bool = False, landmark_key: str = "landmark") -> None:
+        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        self.landmark_key = landmark_key
+
+    def __call__(
+        self,
+        batchdata: Mapping[str, Any],
+        device: str | torch.device | None = None,
+        non_blocking: bool = False,
+        **kwargs: Any,
+    ) -> tuple[Tensor, dict[str, Tensor], tuple[Tensor], dict[str, int | None]]:
+        """The image (B, 1, rows, columns), the points (B, 2) of image and patch, the patch and the landmark.
+
+        Raises:
+            ConfigError: a batch of several landmarks: only one adapter is active.
+        """
+        landmarks = {int(number) for number in batchdata.get(self.landmark_key, ())}
+        if len(landmarks) > 1:
+            raise ConfigError(f"a batch of the landmarks {sorted(landmarks)}; sample it with LandmarkSampler")
+        image, patch, *points = (
+            _plain(batchdata[key]).to(device=device, non_blocking=non_blocking)
+            for key in ("image", "patch", "image_point", "patch_point")
+        )
+        image, patch = (pixels.to(memory_format=self.memory_format) for pixels in (image, patch))
+        about = {"landmark": landmarks.pop() if landmarks else None}
+        return image, dict(zip(("image_point", "patch_point"), points)), (patch,), about
+
+
+def _plain(value: Tensor) -> Tensor:
+    return value.as_tensor() if hasattr(value, "as_tensor") else value
