@@ -13,6 +13,7 @@ its own, whose peak memory is given. Finished rows are read back.
 from __future__ import annotations
 
 import argparse
+import json
 import resource
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +24,7 @@ from experiments import Experiment, run_experiment
 
 from monai_landmarks.engines.processes import in_own_process
 from monai_landmarks.handlers.history import read_history
+from monai_landmarks.metrics.tables import mean_text, number
 
 # Bundle, override files and overrides of each network on knees and on whole images.
 KNEES: Mapping[str, tuple[str, tuple[str, ...], dict[str, Any]]] = {
@@ -41,14 +43,19 @@ def measure(folder: Path, name: str, row: tuple[str, tuple[str, ...], dict[str, 
     result = run_experiment(
         Experiment(name=name, configs=configs, overrides=overrides, last=True, bundle=bundle), folder, **options
     )
+    measured_file = folder / name / "measured.json"
+    if measured_file.is_file():
+        measured: dict[str, Any] = json.loads(measured_file.read_text(encoding="utf-8"))
+        return {**result, **measured}
     weights = torch.load(folder / name / "bundle" / "models" / "model.pt", map_location="cpu", weights_only=True)
     counted = [value.numel() for key, value in weights.items() if "running_" not in key and "num_batches" not in key]
-    return {
-        **result,
+    measured = {
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "parameters": sum(counted),
         "epoch_seconds": min(line["seconds"] for line in read_history(folder / name / "history.csv")),
     }
+    measured_file.write_text(json.dumps(measured) + "\n", encoding="utf-8")
+    return {**result, **measured}
 
 
 def compare(folder: Path, rows: Mapping[str, Any], minutes: float, options: dict[str, Any]) -> dict[str, Any]:
@@ -72,8 +79,12 @@ def markdown(title: str, results: Mapping[str, Any]) -> list[str]:
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for name, block in blocks.items():
         result = results[name]
-        mean = "–" if block["mre"] is None else f"{block['mre']:.2f}"
-        cells = [name, mean, f"{block['median']:.2f}", *(f"{100 * block['sdr'][radius]:.1f} %" for radius in radii)]
+        cells = [
+            name,
+            mean_text(block),
+            number(block["median"]),
+            *(f"{100 * block['sdr'][radius]:.1f} %" for radius in radii),
+        ]
         cells += [str(result["epochs"]), f"{result['train_seconds'] / 60:.1f} min"]
         cells += [f"{result['peak_mb'] / 1024:.1f} GB", f"{result['parameters'] / 1e6:.1f} M"]
         lines.append("| " + " | ".join(cells) + " |")

@@ -176,6 +176,11 @@ class LandmarkDataset(BaseModel):
         """Sixteen hexadecimal digits of the SHA-256 of the content, for tracking."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
 
+    def test_digest(self) -> str:
+        """Sixteen hexadecimal digits that stand for the patients of the test split, whichever file they are in."""
+        patients = sorted({case.patient_key for case in self.cases if case.split == "test"})
+        return hashlib.sha256("\n".join(patients).encode()).hexdigest()[:16]
+
     def relocated(self, folder: str | Path) -> LandmarkDataset:
         """The same data set for a file in another folder, its relative image paths leading to the same files.
 

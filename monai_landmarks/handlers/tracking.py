@@ -56,7 +56,7 @@ class ExperimentTracker(MLFlowHandler):
         metrics: gives what is logged after each epoch.
         tracking_uri: an MLflow server, or None for a SQLite file `mlflow.db` in `directory`.
         experiment_name, run_name: as in MLflow; the run name defaults to the folder's.
-        params: logged once: settings, schedule, loss, data set fingerprint.
+        params: logged once: settings, schedule, loss, data set fingerprint; those that are None are left out.
         files: paths logged when the engine completes, where they exist: history, weights, metrics.
         case_files: files that show patients (reports, overlays): logged only to a local store, or when
             `share_cases` is set.
@@ -96,7 +96,10 @@ class ExperimentTracker(MLFlowHandler):
             iteration_log=False,
             experiment_name=experiment_name,
             run_name=run_name or self.directory.parent.name or "training",
-            experiment_param={**environment(), **(params or {})},
+            experiment_param={
+                **environment(),
+                **{key: value for key, value in (params or {}).items() if value is not None},
+            },
         )
         self.log_metrics = metrics
         self.files = [Path(path) for path in files]

@@ -174,7 +174,12 @@ def describe_model(
         "scheme": scheme.model_dump(mode="json"),
         "scope": dataset.scope or observed_scope(items),
         "settings": settings,
-        "dataset": {"name": dataset.scheme.name, "digest": dataset.digest(), "cases": len(dataset.cases)},
+        "dataset": {
+            "name": dataset.scheme.name,
+            "digest": dataset.digest(),
+            "cases": len(dataset.cases),
+            "test_patients": dataset.test_digest(),
+        },
     }
     return metadata
 

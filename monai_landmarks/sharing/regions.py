@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from monai_landmarks.data.dataset import LandmarkDataset
 from monai_landmarks.errors import ConfigError
 from monai_landmarks.handlers.checkpoint import METADATA, MODEL, load_model
 from monai_landmarks.networks.build import network_from
 from monai_landmarks.networks.hourglass import HourglassNet
-from monai_landmarks.sharing.bundles import read_metadata, scheme_of, settings_of, spatial_size_of
+from monai_landmarks.sharing.bundles import OWN_KEY, read_metadata, scheme_of, settings_of, spatial_size_of
 
+logger = logging.getLogger(__name__)
 ROI = "roi.pt"
 
 
-def region_settings(models: str | Path | None) -> dict[str, Any] | None:
+def region_settings(models: str | Path | None, dataset: LandmarkDataset, centre: str) -> dict[str, Any] | None:
     """What a second stage notes of its first: `hourglass`, `decoder`, `spacing_mm` and `spatial_size`.
+
+    Warns where the first stage was trained with another test split, whose patients may have taught it, or finds another
+    point than the regions' centre.
 
     Args:
         models: folder of the trained first stage; None or empty for a second stage that knows regions alone.
+        dataset: the second stage's.
+        centre: the landmark its regions lie around, without a side.
 
     Raises:
         ConfigError: no trained model there, or one that is no first stage.
@@ -40,6 +48,14 @@ def region_settings(models: str | Path | None) -> dict[str, Any] | None:
         raise ConfigError(f"--region_models {models}: is no stage 1, which finds one point a side (bundle kneel_roi)")
     if "ensemble" in settings:
         raise ConfigError(f"--region_models {models}: is an ensemble; give the models folder of one of its folds")
+    if (metadata[OWN_KEY]["dataset"] or {}).get("test_patients") != dataset.test_digest():
+        logger.warning(
+            f"The stage 1 in {models} was trained with another test split: patients of this data set's may have taught "
+            "it, and stage 2 starts from it. Train it with the same patients in the same splits."
+        )
+    if scheme_of(metadata).names != (centre,):
+        found = scheme_of(metadata).names[0]
+        logger.warning(f"The stage 1 in {models} finds {found}, the regions lie around {centre}.")
     return {
         "hourglass": settings["hourglass"],
         "decoder": settings["decoder"],
@@ -61,10 +77,12 @@ def transferred(network: HourglassNet, models: str | Path | None) -> HourglassNe
         models: folder of the trained first stage; None leaves the network as it is.
 
     Raises:
-        ConfigError: no trained model there, or one of another width, depth or block.
+        ConfigError: no folder, no trained model there, or one of another width, depth or block.
     """
-    if not models:
+    if models is None:
         return network
+    if not models:
+        raise ConfigError("--region_models is empty: there is nothing to transfer; give --transfer False")
     path = Path(models) / MODEL
     if not path.is_file():
         raise ConfigError(f"no trained stage 1 at {path}; train kneel_roi first, or give --transfer False")
@@ -103,4 +121,6 @@ def region_network(metadata: dict[str, Any], checkpoint: str | Path) -> nn.Modul
     Raises:
         ConfigError: the model knows regions alone; no such file, or weights of another network.
     """
+    if not Path(checkpoint).is_file():
+        raise ConfigError(f"no {checkpoint}: stage 1's weights belong beside model.pt; give --region_checkpoint PATH")
     return load_model(network_from(region_of(metadata), 1), checkpoint)

@@ -1,7 +1,7 @@
 """Views of one limb in a radiograph: a half of the image, or a region around a point, at a given spacing.
 
 Training (`HalfViewd`, `RegionViewd`) and inference (`monai_landmarks.engines.stages`) call the same two functions, so
-what a network is shown cannot differ between them.
+the geometry of what a network is shown cannot differ between them.
 """
 
 from __future__ import annotations

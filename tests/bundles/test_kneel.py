@@ -203,6 +203,15 @@ def test_overrides_train(stages, knees, tmp_path, bundle, config):
         assert all(torch.equal(kept[key], last[key]) for key in last)
 
 
+def test_a_unet_can_be_the_second_stage(stages, tmp_path):
+    runner = stages["kneel_landmarks"]
+    options = {"ckpt_dir": tmp_path / "models", "output_dir": tmp_path / "eval", "max_epochs": 2}
+    runner("training", ("train", "unet"), decoder_channels="[16,16,8,8,8]", **options)
+    assert read_history(tmp_path / "eval" / "history.csv")[-1]["radius"] == 1.0
+    runner("evaluate", ("train", "evaluate"), **options)
+    assert json.loads((tmp_path / "eval" / "metrics.json").read_text())["cases"] == 4
+
+
 def test_without_a_first_stage_the_error_says_what_to_do(knees, tmp_path):
     runner = Runner(copy_bundle("kneel_landmarks", tmp_path / "alone"), knees, SMALL)
     done = subprocess.run(

@@ -269,3 +269,13 @@ def test_a_refit_trains_on_the_validation_images_too_and_keeps_the_last_epoch(ru
     last = torch.load(models / "checkpoint.pt", weights_only=True)["network"]
     assert all(torch.equal(kept[key], last[key]) for key in last)
     assert load_metadata(runner.root, models)["monai_landmarks"]["dataset"]["cases"] == 14
+
+
+def test_an_hourglass_trains_on_whole_images(runner):
+    runner("training", ("train", "hourglass"), width=4, depth=2, max_epochs=1)
+    assert load_metadata(runner.root)["network_data_format"]["outputs"]["pred"]["spatial_shape"] == [16, 16]
+    runner("evaluate", ("train", "evaluate"))
+    assert json.loads((runner.root / "eval" / "metrics.json").read_text())["cases"] == 3
+    runs = mlflow_runs(runner.root / "models")
+    assert runs[0].data.params["network"] == "hourglass"
+    assert "schedule" not in runs[0].data.params
