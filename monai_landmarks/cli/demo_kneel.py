@@ -81,7 +81,7 @@ def run_demo_kneel(output: Path, settings: KneelSettings) -> Path:
     """Run it and return the report's path. A folder that holds an interrupted demo is continued.
 
     `output` gets data/ (DICOM), kneel_roi/ and kneel_landmarks/ (the trained bundles; the second holds both stages),
-    stage1/ (stage 1's own evaluation), the evaluation of the first row, one folder for each other row, and report.html.
+    the evaluation of the first row, one folder for each other row, and report.html.
 
     Raises:
         ConfigError: the folder holds a demo with other settings.
@@ -142,7 +142,7 @@ class KneelDemo:
         own = self.settings
         sides = [round(side / own.region_spacing / 64) * 64 for side in (448, 256)]
         more = {"max_epochs": own.epochs, "spacing_mm": own.region_spacing, "spatial_size": sides, "batch_size": 8}
-        self._run(ROI, "training", ("train",), self._models(None), "stage1", run_name="stage 1", **more)
+        self._run(ROI, "training", ("train",), self._models(None), f"{ROI}/eval", run_name="stage 1", **more)
 
     def train_landmarks(self, name: str, transfer: bool) -> None:
         """Stage 2."""
@@ -159,7 +159,7 @@ class KneelDemo:
 
     def evaluate_regions(self) -> dict[str, Any]:
         """Stage 1's errors; returns metrics.json."""
-        return self._evaluate(ROI, self._models(None), self.output / "stage1", title="stage 1")
+        return self._evaluate(ROI, self._models(None), self.output / ROI / "eval", title="stage 1")
 
     def evaluate_landmarks(self, row: str) -> dict[str, Any]:
         """A row's errors; returns metrics.json."""

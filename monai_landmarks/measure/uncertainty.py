@@ -59,11 +59,13 @@ def coordinate_errors(metrics: Mapping[str, Any]) -> dict[str, float]:
     """The landmarks' errors for `measure_points`, from what an evaluation found (metrics.json).
 
     The standard deviation of a coordinate is the landmark's RMSE / sqrt(2) in mm, as d^2 is the sum of two squared
-    coordinate errors; a landmark's bias counts as error. Landmarks without a finite RMSE are left out.
+    coordinate errors; a landmark's bias counts as error. It is the RMSE of the points that got
+    a prediction, as nothing is measured without. Landmarks without one are left out.
     """
     errors = {}
     for name, entry in metrics["landmarks"].items():
-        rmse = (entry.get("mm") or {}).get("rmse")
+        found = entry.get("mm") or {}
+        rmse = found.get("rmse_predicted", found.get("rmse"))
         if rmse is not None:
             errors[name] = rmse / math.sqrt(2.0)
     return errors

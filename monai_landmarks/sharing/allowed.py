@@ -29,6 +29,7 @@ class Allowed:
         methods: methods it may call on what it has.
         attributes: attributes it may read.
         pinned: keys that may have only certain values; a mapping stands for any component of its `_target_`.
+        free: pinned keys that mean something else among a target's arguments.
         whole_calls: calls that may be written only in certain ways.
         required: keys that targets must be given.
         arguments: calls that may have only certain keyword arguments.
@@ -43,6 +44,7 @@ class Allowed:
     methods: frozenset[str]
     attributes: frozenset[str]
     pinned: Mapping[str, tuple[Any, ...]]
+    free: Mapping[str, tuple[str, ...]]
     whole_calls: Mapping[str, tuple[str, ...]]
     required: Mapping[str, tuple[str, ...]]
     arguments: Mapping[str, tuple[str, ...]]
@@ -83,6 +85,7 @@ def allowed_in(name: str) -> Allowed:
             key: tuple(CONSTANTS.get(value, value) if isinstance(value, str) else value for value in values)
             for key, values in (document["pinned"] | strict["pinned"]).items()
         },
+        free=_tuples(strict["free"]),
         whole_calls=_tuples(strict["whole_calls"]),
         required=_tuples(strict["required"]),
         arguments=_tuples(document["arguments"]),

@@ -16,7 +16,7 @@ from monai_landmarks.sharing.manifest import check_labels, check_manifest
 from monai_landmarks.sharing.metadata import check_metadata, check_versions
 from monai_landmarks.sharing.safe_config import check_configs
 from monai_landmarks.sharing.safe_files import read_json
-from monai_landmarks.sharing.safe_weights import check_weights
+from monai_landmarks.sharing.safe_weights import check_region, check_weights
 from monai_landmarks.sharing.signing import check_signature, read_public
 from monai_landmarks.sharing.zipfiles import extract_archive
 
@@ -73,6 +73,7 @@ def unpack_checked(path: Path, destination: Path, trusted: Ed25519PublicKey | No
     metadata = check_metadata(read_json(folder / BUNDLE_METADATA, BUNDLE_METADATA))
     check_labels(manifest, metadata)
     check_versions(metadata)
+    check_region(folder, metadata)
     check_weights(folder)
     if trusted is None:
         remove_models(folder, (*EXECUTABLE_MODELS, *ONNX_MODELS))

@@ -8,6 +8,7 @@ from typing import Any
 
 from monai_landmarks.errors import ConfigError
 from monai_landmarks.sharing.metadata import BundleMetadata
+from monai_landmarks.sharing.model_settings import SidedSettings, described
 
 METRICS = "metrics.json"
 RECORD = "evaluation.json"
@@ -86,11 +87,11 @@ def write_card(path: Path, metadata: BundleMetadata, evaluation: Evaluation, dat
         "",
         "| | |",
         "|---|---|",
-        f"| finds | {len(own.scheme.names)} landmarks of the scheme {own.scheme.name} |",
+        f"| finds | {len(own.predicted.names)} landmarks of the scheme {own.scheme.name} |",
         f"| data set | {trained.get('name', 'unknown')}, {trained.get('cases', 'unknown')} cases in all its splits "
         f"(digest {str(trained.get('digest', 'unknown'))[:16]}) |",
         f"| images | {', '.join(scope) or 'no restriction is noted'} |",
-        f"| network | {own.settings.backbone}, input {sides[0]} x {sides[1]} |",
+        f"| network | {described(own.settings)}, input {sides[0]} x {sides[1]} |",
         f"| made with | monai_landmarks {own.version}, MONAI {metadata.monai_version}, "
         f"PyTorch {metadata.pytorch_version} |",
         "",
@@ -101,7 +102,7 @@ def write_card(path: Path, metadata: BundleMetadata, evaluation: Evaluation, dat
         *_errors(evaluation, trained),
         "",
         "## Limits",
-        *_limits(evaluation, bool(scope)),
+        *_limits(evaluation, bool(scope), isinstance(own.settings, SidedSettings)),
         "",
         "## Use",
         "```bash",
@@ -153,7 +154,7 @@ def _errors(evaluation: Evaluation, trained: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _limits(evaluation: Evaluation, scoped: bool) -> list[str]:
+def _limits(evaluation: Evaluation, scoped: bool, sided: bool) -> list[str]:
     metrics = evaluation.metrics
     found = metrics[evaluation.unit]
     worst = f"The largest error of the evaluation was {_number(found['max'])} {evaluation.unit}"
@@ -168,6 +169,8 @@ def _limits(evaluation: Evaluation, scoped: bool) -> list[str]:
         lines.insert(0, f"- {SEEN[metrics['split']]}")
     if scoped:
         lines.append("- Images whose header names another modality, body part or view are refused.")
+    if sided:
+        lines.append("- Images that do not say their pixel spacing or which side they show need both from their user.")
     return lines
 
 

@@ -18,6 +18,9 @@ from monai_landmarks.errors import ConfigError
 
 # The encoder halves five times, and a side of one such step is a special case to torch.export.
 MULTIPLE, SMALLEST, LARGEST = 32, 64, 4096
+# Two sizes that differ, so that nothing is taken for equal, and that no network halves to 1, which would be taken for a
+# constant: the hourglass halves six times.
+EXAMPLE = (4 * MULTIPLE, 6 * MULTIPLE)
 # The newest operator set torch.onnx writes without converting; ONNX Runtime reads it since 1.14.
 OPSET = 18
 SIZES = f"rows and columns are multiples of {MULTIPLE} from {SMALLEST} to {LARGEST}"
@@ -62,12 +65,20 @@ def write_onnx(network: nn.Module, path: Path, digest: str) -> None:
             ),
         )
     model = program.model
-    for value in (*model.graph.inputs, *model.graph.outputs):
-        # torch calls them s0, 32*s1, ...
-        value.shape = onnx_ir.Shape(("batch", cast(onnx_ir.Shape, value.shape)[1], "rows", "columns"))
+    # torch calls them s0, 32*s1, ...
+    named = ((model.graph.inputs[0], ("rows", "columns")), (model.graph.outputs[0], _map_sides(network)))
+    for value, sides in named:
+        value.shape = onnx_ir.Shape(("batch", cast(onnx_ir.Shape, value.shape)[1], *sides))
     model.graph.doc_string = f"{INPUT}: float32 (batch, 1, rows, columns) in [0, 1], bone bright; {SIZES}"
     model.metadata_props[DIGEST] = digest
     program.save(path)
+
+
+def _map_sides(network: nn.Module) -> tuple[str, str]:
+    """What the rows and columns of the logits are called; an hourglass's are not the image's."""
+    with torch.no_grad():
+        logits = network(torch.zeros(1, 1, *EXAMPLE))
+    return ("rows", "columns") if logits.shape[-2:] == EXAMPLE else ("map_rows", "map_columns")
 
 
 def read_onnx(path: Path, digest: str) -> Callable[[Tensor], Tensor]:
@@ -106,9 +117,7 @@ def traced(network: nn.Module) -> torch.export.ExportedProgram:
         for name in ("rows", "columns")
     )
     free = {0: torch.export.Dim("batch", min=1), 2: rows, 3: columns}
-    # Two sizes that differ, so that nothing is taken for equal, and that no network halves to 1, which would be taken for
-    # a constant: the hourglass halves six times.
-    example = torch.rand(2, 1, 4 * MULTIPLE, 6 * MULTIPLE)
+    example = torch.rand(2, 1, *EXAMPLE)
     with _quiet():
         program = torch.export.export(network, (example,), dynamic_shapes=(free,), strict=False)
     # Where in which source file each operation stands: paths of this computer, which would travel with the model.

@@ -7,26 +7,57 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from monai_landmarks.engines.inference import inference_workflow
-from monai_landmarks.engines.onnx_network import MODEL, exported_parts, weights_digest
+from monai_landmarks.engines.onnx_network import MODEL, REGION, exported_parts, weights_digest
 from monai_landmarks.engines.workflow import refuse_special_paths
 from monai_landmarks.errors import ConfigError, LandmarksError
 from monai_landmarks.networks.build import network_from
-from monai_landmarks.sharing.bundles import load_metadata, scheme_of, settings_of
+from monai_landmarks.sharing.bundles import (
+    load_metadata,
+    scheme_of,
+    settings_of,
+    spatial_size_of,
+)
 from monai_landmarks.sharing.export_formats import FORMATS, MULTIPLE
+from monai_landmarks.sharing.regions import region_network
 from monai_landmarks.sharing.weights import trained_network
 from monai_landmarks.simulate.dataset import simulate_case
 from monai_landmarks.simulate.presets import PRESETS
+from monai_landmarks.transforms.limb_views import half_view
 
 # Largest difference between the logits of an exported file and of the network, as a share of the largest logit where
 # that exceeds 1. The network's own float32 logits are off by a few 1e-6 of the largest one from its float64 ones.
 TOLERANCE = 1e-4
 PRESET = "pelvis-radiograph"
+
+
+# Rows, columns and mm per pixel of what a network is shown of a limb.
+View = tuple[int, int, float]
+
+
+@dataclass(frozen=True)
+class Exportable:
+    """A network that gets a file of its own.
+
+    Attributes:
+        stem: the file's path without its suffix.
+        network: with its weights.
+        weights: name of the file they are in.
+        digest: SHA-256 of that file.
+        view: what it is shown; None for whole images, as the bundle's preprocessing gives them.
+    """
+
+    stem: Path
+    network: nn.Module
+    weights: str
+    digest: str
+    view: View | None = None
 
 
 @dataclass(frozen=True)
@@ -52,7 +83,8 @@ class Exported:
 
 
 def export_models(bundle: Path, models: Path, formats: Sequence[str], *, image: Path | None = None) -> list[Exported]:
-    """Write model.onnx, model.pt2 and model.ts beside model.pt; two-pass models give a file for each pass.
+    """Write model.onnx, model.pt2 and model.ts beside model.pt; two-pass models give a file for each pass, two-stage
+    models roi.onnx and so on beside roi.pt too.
 
     Each file takes any batch size and any rows and columns that are multiples of 32. It is loaded again and compared
     with the network on a radiograph, in two batch sizes and two sizes; a file that differs is deleted.
@@ -71,27 +103,71 @@ def export_models(bundle: Path, models: Path, formats: Sequence[str], *, image: 
     if unknown := sorted(set(formats) - set(FORMATS)):
         raise ConfigError(f"--to {', '.join(unknown)}: there is no such format; choose among {', '.join(FORMATS)}")
     metadata = load_metadata(bundle, models)
-    digest = weights_digest(models / MODEL)
-    network = network_from(settings_of(metadata), len(scheme_of(metadata).names))
-    network = trained_network(network, models / MODEL, metadata).eval()
-    inputs = probes(prepared_image(bundle, models, image, scheme_of(metadata).name))
+    parts = exportable_networks(models, metadata)
+    preset = scheme_of(metadata).name
+    inputs = {
+        view: probes(prepared_image(bundle, models, image, preset, view)) for view in {part.view for part in parts}
+    }
     return [
-        _export(part, models / stem, name, digest, inputs)
+        _export(part.network, part.stem, name, part.digest, inputs[part.view], part.weights)
         for name in dict.fromkeys(formats)
-        for stem, part in exported_parts(network).items()
+        for part in parts
     ]
 
 
-def prepared_image(bundle: Path, models: Path, image: Path | None, preset: str) -> Tensor:
-    """A radiograph after the bundle's preprocessing, (1, 1, rows, columns)."""
+def exportable_networks(models: Path, metadata: dict[str, Any]) -> list[Exportable]:
+    """The networks of a trained model, a file for each.
+
+    Raises:
+        ConfigError: no or unfit weights.
+    """
+    digest = weights_digest(models / MODEL)
+    settings = settings_of(metadata)
+    network = network_from(settings, len(scheme_of(metadata).names))
+    network = trained_network(network, models / MODEL, metadata).eval()
+    sides = settings.get("sides")
+    view = _view(spatial_size_of(metadata), sides["spacing_mm"]) if sides else None
+    parts = [Exportable(models / stem, part, MODEL, digest, view) for stem, part in exported_parts(network).items()]
+    if sides and sides["region"]:
+        region, weights = sides["region"], models / REGION
+        digest, network = weights_digest(weights), region_network(metadata, weights).eval()
+        view = _view(region["spatial_size"], region["spacing_mm"])
+        parts.append(Exportable(weights.with_suffix(""), network, REGION, digest, view))
+    return parts
+
+
+def _view(size: Sequence[int], spacing_mm: float) -> View:
+    rows, columns = size
+    return rows, columns, spacing_mm
+
+
+def prepared_image(bundle: Path, models: Path, image: Path | None, preset: str, view: View | None = None) -> Tensor:
+    """What a network is shown of a radiograph, (1, 1, rows, columns): what the bundle's preprocessing makes of it.
+
+    Args:
+        bundle: its folder.
+        models: folder of model.pt.
+        image: the radiograph; None for a simulated one.
+        preset: of the simulated one, where there is one of that name.
+        view: what a network that sees one limb is shown: the left half. An image without spacing is cut as if it had
+            the network's.
+
+    Raises:
+        ReadError: `image` cannot be read.
+    """
     with tempfile.TemporaryDirectory() as folder:
         if image is None:
             case = simulate_case(Path(folder), preset if preset in PRESETS else PRESET, seed=0, index=0)
             image = Path(folder) / Path(case.image).name
         refuse_special_paths([bundle, models, image])
         workflow = inference_workflow(bundle, bundle_root=str(bundle.resolve()), ckpt_dir=str(models))
-        item = workflow.parser.get_parsed_content("preprocessing")({"image": str(image)})
-    return torch.as_tensor(item["image"].as_tensor(), dtype=torch.float32)[None]
+        item = workflow.parser.get_parsed_content("preprocessing")({"image": str(image), "side": "both"})
+    shown = item["image"]
+    if view is not None:
+        rows, columns, spacing_mm = view
+        spacing = torch.nan_to_num(item["spacing"], nan=spacing_mm)
+        shown = half_view(shown, spacing, "R", False, (rows, columns), spacing_mm)
+    return torch.as_tensor(shown.as_tensor(), dtype=torch.float32)[None]
 
 
 def probes(image: Tensor) -> list[Tensor]:
@@ -117,7 +193,9 @@ def differences(
     return float(found.amax()), float((found / scale).amax())
 
 
-def _export(network: nn.Module, stem: Path, name: str, digest: str, inputs: Sequence[Tensor]) -> Exported:
+def _export(
+    network: nn.Module, stem: Path, name: str, digest: str, inputs: Sequence[Tensor], weights: str = MODEL
+) -> Exported:
     """One file, written and compared; nothing is left where that fails."""
     kind = FORMATS[name]
     path = stem.with_name(stem.name + kind.suffix)
@@ -127,8 +205,8 @@ def _export(network: nn.Module, stem: Path, name: str, digest: str, inputs: Sequ
         found, relative = differences(kind.read(path, digest), network, inputs)
         if not relative <= TOLERANCE:
             raise ConfigError(
-                f"{path.name} computes something else than {MODEL}: its logits differ by {found:.2g}, {relative:.2g} "
-                f"of the largest one, and {TOLERANCE:g} is allowed; it was deleted. Use {MODEL} itself, or another "
+                f"{path.name} computes something else than {weights}: its logits differ by {found:.2g}, {relative:.2g} "
+                f"of the largest one, and {TOLERANCE:g} is allowed; it was deleted. Use {weights} itself, or another "
                 "format"
             )
     except (LandmarksError, OSError):
@@ -140,6 +218,6 @@ def _export(network: nn.Module, stem: Path, name: str, digest: str, inputs: Sequ
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise ConfigError(
             f"{path.name}: this network cannot be exported: {reason}. Hourglasses and networks with an efficientnet "
-            f"backbone can; others are used as {MODEL}"
+            f"backbone can; others are used as {weights}"
         ) from error
     return Exported(name, path, found, relative)

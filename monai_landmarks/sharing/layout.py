@@ -14,20 +14,22 @@ BUNDLE_METADATA = "configs/metadata.json"
 LOGGING = "configs/logging.conf"
 INFERENCE = "configs/inference.yaml"
 WEIGHTS = "models/model.pt"
+# The first stage of a model that looks for its regions itself.
+REGION_WEIGHTS = "models/roi.pt"
 CARD = "docs/README.md"
 DATA_LICENCE = "docs/data_license.txt"
 LICENCE = "LICENSE"
 TEST_IMAGE = "selftest/radiograph.png"
 TEST_POINTS = "selftest/expected.json"
 
-# What `convert` writes: one file, or one for each pass of a two-pass network.
-STEMS = ("models/model", "models/model.coarse", "models/model.fine")
+# What `convert` writes: one file, or one for each pass of a two-pass network, or for each of two stages.
+STEMS = ("models/model", "models/model.coarse", "models/model.fine", "models/roi")
 # Loading these runs what is in them: only of a bundle whose signer is known.
 EXECUTABLE_MODELS = tuple(stem + suffix for stem in STEMS for suffix in (".pt2", ".ts"))
-# These run no code, but what they compute need not be what model.pt does.
+# These run no code, but what they compute need not be what the weights beside them do.
 ONNX_MODELS = tuple(f"{stem}.onnx" for stem in STEMS)
 # Files of weights a bundle may hold: all are checked (safe_weights) before a config may name them.
-WEIGHT_FILES = (WEIGHTS,)
+WEIGHT_FILES = (WEIGHTS, REGION_WEIGHTS)
 MODELS = (*WEIGHT_FILES, *ONNX_MODELS, *EXECUTABLE_MODELS)
 REQUIRED = (MANIFEST, BUNDLE_METADATA, INFERENCE, WEIGHTS, CARD, LICENCE, DATA_LICENCE, TEST_IMAGE, TEST_POINTS)
 FIXED = frozenset({*REQUIRED, *MODELS, SIGNATURE, LOGGING})

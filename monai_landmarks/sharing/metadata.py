@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from importlib.metadata import PackageNotFoundError, requires, version
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from monai_landmarks.errors import LandmarksError
 from monai_landmarks.scheme import Scheme
 from monai_landmarks.sharing.layout import BUNDLE_METADATA, NAME, VERSION, BundleError
+from monai_landmarks.sharing.model_settings import Part, Settings, SidedSettings
+from monai_landmarks.sides import both_sides
 
 OWN = "monai_landmarks"
 # A pattern of pydantic's is searched for, so it must say where the text begins and ends.
@@ -19,13 +22,10 @@ Version = Annotated[str, Field(pattern=f"^({VERSION.pattern})$")]
 Release = Annotated[str, Field(pattern=r"^[0-9][0-9A-Za-z.+]{0,31}$")]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="allow", strict=True)
-
-
-class TensorFormat(_Part):
+class TensorFormat(Part):
     """One input or output of the network."""
 
+    least: ClassVar[int] = 32
     type: Literal["image"]
     format: str
     num_channels: int = Field(ge=1, le=1000)
@@ -37,42 +37,39 @@ class TensorFormat(_Part):
 
     @model_validator(mode="after")
     def _consistent(self) -> TensorFormat:
-        if not all(32 <= side <= 8192 for side in self.spatial_shape):
-            raise ValueError(f"spatial_shape {self.spatial_shape} must lie between 32 and 8192")
+        if not all(self.least <= side <= 8192 for side in self.spatial_shape):
+            raise ValueError(f"spatial_shape {self.spatial_shape} must lie between {self.least} and 8192")
         if sorted(self.channel_def, key=int) != [str(channel) for channel in range(self.num_channels)]:
             raise ValueError(f"channel_def must name the channels 0 to {self.num_channels - 1}")
         return self
 
 
-class Inputs(_Part):
+class Inputs(Part):
     """The network's input."""
 
     image: TensorFormat
 
 
-class Outputs(_Part):
+class Maps(TensorFormat):
+    """Logits; an hourglass's have a quarter of the input's rows and columns."""
+
+    least: ClassVar[int] = 8
+
+
+class Outputs(Part):
     """The network's output."""
 
-    pred: TensorFormat
+    pred: Maps
 
 
-class DataFormat(_Part):
+class DataFormat(Part):
     """What goes in and what comes out."""
 
     inputs: Inputs
     outputs: Outputs
 
 
-class Settings(_Part):
-    """What rebuilds network and decoder."""
-
-    backbone: str
-    decoder_channels: list[int] = Field(min_length=1, max_length=8)
-    test_time_mirror: bool
-    decoder: dict[str, Any]
-
-
-class Own(_Part):
+class Own(Part):
     """The part of this package."""
 
     version: str
@@ -80,10 +77,27 @@ class Own(_Part):
     scope: dict[Literal["modality", "body_part", "view"], list[str]]
     settings: Settings
     dataset: dict[str, Any]
-    errors_mm: dict[str, Annotated[float, Field(ge=0)]] = {}
+    errors_mm: dict[str, Annotated[float, Field(ge=0)]] = Field(default={})
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Own:
+        if isinstance(self.settings, SidedSettings):
+            centre = self.settings.sides.centre
+            if centre not in self.scheme.names:
+                raise ValueError(f"settings.sides.centre {centre!r} is none of the landmarks")
+            try:
+                both_sides(self.scheme)
+            except LandmarksError as error:
+                raise ValueError(f"settings.sides: {error}") from None
+        return self
+
+    @property
+    def predicted(self) -> Scheme:
+        """The landmarks of a prediction: of both sides where the network sees one at a time."""
+        return both_sides(self.scheme) if isinstance(self.settings, SidedSettings) else self.scheme
 
 
-class BundleMetadata(_Part):
+class BundleMetadata(Part):
     """The whole file."""
 
     version: Version

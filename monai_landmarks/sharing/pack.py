@@ -31,7 +31,7 @@ from monai_landmarks.sharing.metadata import BundleMetadata, check_metadata
 from monai_landmarks.sharing.privacy import check_settings, check_texts, identifiers_of
 from monai_landmarks.sharing.safe_config import check_configs
 from monai_landmarks.sharing.safe_onnx import check_onnx
-from monai_landmarks.sharing.safe_weights import check_weights
+from monai_landmarks.sharing.safe_weights import check_region, check_weights
 from monai_landmarks.sharing.selftest import make_selftest
 from monai_landmarks.sharing.signing import read_private, sign_manifest
 from monai_landmarks.sharing.zipfiles import write_archive
@@ -100,6 +100,7 @@ def pack_bundle(
         check_configs(folder)
         check_settings(folder)
         check_texts(folder, identifiers_of(results, dataset))
+        check_region(folder, metadata)
         check_weights(folder)
         selftest = make_selftest(folder, metadata)
         check_onnx(folder, metadata)
@@ -170,7 +171,7 @@ def describe(source: Path, labels: Labels, evaluation: Evaluation) -> BundleMeta
     errors = coordinate_errors(evaluation.metrics)
     document[OWN_KEY]["errors_mm"] = {name: round(error, 4) for name, error in errors.items()}
     metadata = check_metadata(document)
-    evaluation.check_landmarks(metadata.monai_landmarks.scheme.names)
+    evaluation.check_landmarks(metadata.monai_landmarks.predicted.names)
     return metadata
 
 
@@ -189,7 +190,8 @@ def _collect(bundle: Path, models: Path, folder: Path, labels: Labels, metadata:
     for name in MODELS:
         if (models / Path(name).name).is_file():
             shutil.copyfile(models / Path(name).name, folder / name)
-    text = json.dumps(metadata.model_dump(mode="json"), indent=2) + "\n"
+    # What is not there is not made up: settings say by their keys what kind of network it is.
+    text = json.dumps(metadata.model_dump(mode="json", exclude_unset=True), indent=2) + "\n"
     (folder / BUNDLE_METADATA).write_text(text, encoding="utf-8")
     if not (folder / WEIGHTS).is_file():
         raise ConfigError(f"no {models / 'model.pt'}: train the bundle first, or give the folder of its model")

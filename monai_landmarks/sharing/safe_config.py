@@ -22,6 +22,8 @@ SPECIAL_KEYS = (TARGET, "_disabled_", "_requires_", "_desc_")
 RELATIVE = re.compile(r"[@%](#|::)")
 # An import's value is the module or function itself: nothing may pass it on.
 IMPORTS = "imports"
+# MONAI adds this list to the imports of the file before.
+MORE_IMPORTS = "+imports"
 IMPORTED = re.compile(rf"[@%]{IMPORTS}\b")
 
 
@@ -60,7 +62,8 @@ def check_config(path: Path, name: str) -> None:
                 _check_keys(value, allowed)
             elif isinstance(value, str):
                 check_text(value, allowed)
-                if value.startswith("$") and is_import(value) and not place.startswith(f"{IMPORTS}#"):
+                listed = place.startswith((f"{IMPORTS}#", f"{MORE_IMPORTS}#"))
+                if value.startswith("$") and is_import(value) and not listed:
                     raise BundleError(f"{value!r} stands outside the list {IMPORTS}; move it there")
             elif isinstance(value, int) and abs(value) > MAX_NUMBER:
                 raise BundleError(f"a number beyond {MAX_NUMBER} is not allowed")
@@ -97,23 +100,25 @@ def check_metadata_texts(path: Path, name: str) -> None:
 
 
 def _check_keys(mapping: dict[str, Any], allowed: Allowed) -> None:
+    target = allowed.target(str(mapping.get(TARGET)))
+    free = allowed.free.get(target or "", ())
     for key, value in mapping.items():
-        if not KEY.fullmatch(key):
+        if not KEY.fullmatch(key) and key != MORE_IMPORTS:
             raise BundleError(f"the key {key!r} must be letters, digits and _, with # between levels")
         *above, last = key.split("#")
         if last.startswith("_") and last not in SPECIAL_KEYS:
             raise BundleError(f"the key {key} is refused; of MONAI's own only {', '.join(SPECIAL_KEYS)} are allowed")
         if last == TARGET and (not isinstance(value, str) or allowed.target(value) is None):
             raise BundleError(f"the target {value!r} is not in the list of allowed targets")
-        if last in allowed.pinned and not any(_fits(value, choice, allowed) for choice in allowed.pinned[last]):
-            choices = " or ".join(f"a {v[TARGET]}" if isinstance(v, dict) else repr(v) for v in allowed.pinned[last])
+        pinned = () if key in free else allowed.pinned.get(last, ())
+        if pinned and not any(_fits(value, choice, allowed) for choice in pinned):
+            choices = " or ".join(f"a {v[TARGET]}" if isinstance(v, dict) else repr(v) for v in pinned)
             raise BundleError(
                 f"{key} must be {choices} in a bundle: it reads its own checked files, and who runs it says where data "
                 "come from and go to"
             )
         if changed := [part for part in above if part in allowed.pinned]:
             raise BundleError(f"{key} changes a part of {changed[0]}; write it where {changed[0]} stands")
-    target = allowed.target(str(mapping.get(TARGET)))
     if missing := [key for key in allowed.required.get(target or "", ()) if key not in mapping]:
         raise BundleError(f"{target} lacks {missing[0]}: who runs the bundle relies on it")
 

@@ -1,4 +1,4 @@
-"""model.pt: a state dict of tensors, and nothing that a pickle could run."""
+"""model.pt and roi.pt: state dicts of tensors, and nothing that a pickle could run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from monai_landmarks.sharing.layout import WEIGHT_FILES, BundleError
+from monai_landmarks.sharing.layout import BUNDLE_METADATA, REGION_WEIGHTS, WEIGHT_FILES, BundleError
+from monai_landmarks.sharing.metadata import BundleMetadata
+from monai_landmarks.sharing.model_settings import region_of
 
 
 def check_weights(folder: Path) -> int:
@@ -23,6 +25,19 @@ def check_weights(folder: Path) -> int:
         BundleError: as `read_weights`; the file is named.
     """
     return sum(len(read_weights(folder / name, name)) for name in WEIGHT_FILES if (folder / name).is_file())
+
+
+def check_region(folder: Path, metadata: BundleMetadata) -> None:
+    """A two-stage model brings its first stage's weights, and no other model does.
+
+    Raises:
+        BundleError: they are missing, or too many.
+    """
+    found, region = (folder / REGION_WEIGHTS).is_file(), region_of(metadata.monai_landmarks.settings)
+    if region is not None and not found:
+        raise BundleError(f"{REGION_WEIGHTS}: is missing: {BUNDLE_METADATA} tells of two stages, and it is the first")
+    if region is None and found:
+        raise BundleError(f"{REGION_WEIGHTS}: belongs to no model: {BUNDLE_METADATA} tells of one stage; leave it out")
 
 
 def read_weights(path: Path, name: str) -> dict[str, Tensor]:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
 from monai.bundle import ConfigWorkflow
 from PIL import Image
 
+from monai_landmarks.data.dataset import Side
 from monai_landmarks.engines.inference import inference_workflow
 from monai_landmarks.errors import ConfigError, LandmarksError, find_cause
 from monai_landmarks.sharing.layout import BUNDLE_METADATA, INFERENCE, TEST_IMAGE, TEST_POINTS, BundleError
 from monai_landmarks.sharing.manifest import canonical
 from monai_landmarks.sharing.metadata import BundleMetadata
+from monai_landmarks.sharing.model_settings import SidedSettings
 from monai_landmarks.sharing.safe_files import read_json
 from monai_landmarks.simulate.film import LEVELS
 from monai_landmarks.simulate.presets import PRESETS, get_site
@@ -28,7 +31,22 @@ FORMAT = "monai_landmarks.selftest"
 SUB_PIXEL, WHOLE_PIXEL = 0.1, 1.0
 # Of 65535 grey levels: a thousand times what rounding differs by between two computers.
 DISTURBANCE = 16
+# mm per pixel that a radiograph may have.
+SPACINGS = 0.01, 10.0
 Points = dict[str, tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a file of pixels does not say of itself.
+
+    Attributes:
+        spacing_mm: of its pixels.
+        side: what it shows.
+    """
+
+    spacing_mm: float | None = None
+    side: Side | None = None
 
 
 def make_selftest(folder: Path, metadata: BundleMetadata) -> str:
@@ -44,7 +62,7 @@ def make_selftest(folder: Path, metadata: BundleMetadata) -> str:
         ConfigError: the simulator's package is missing, or the model finds no landmark stably in any preset.
     """
     package_folder()
-    names = set(metadata.monai_landmarks.scheme.names)
+    names = set(metadata.monai_landmarks.predicted.names)
     # Sorting keeps the order of equals.
     presets = sorted(PRESETS.values(), key=lambda preset: -len(names & set(preset.scheme.names)))
     image = folder / TEST_IMAGE
@@ -52,7 +70,8 @@ def make_selftest(folder: Path, metadata: BundleMetadata) -> str:
     for preset in presets:
         radiograph = get_site(preset, HOME)(np.random.default_rng(0))
         pixels = radiograph.pixels.astype(np.uint16) * (65535 // (LEVELS - 1))
-        points = stable_points(folder, metadata, image, pixels)
+        told = Told(radiograph.spacing, radiograph.side)
+        points = stable_points(folder, metadata, image, pixels, told)
         if points:
             document = {
                 "format": FORMAT,
@@ -60,6 +79,8 @@ def make_selftest(folder: Path, metadata: BundleMetadata) -> str:
                 "coordinates": "xy_pixel_centre",
                 "size": list(pixels.shape),
                 "preset": preset.name,
+                "spacing_mm": told.spacing_mm,
+                "side": told.side,
                 "points": {name: list(point) for name, point in points.items()},
                 "left_out": sorted(names - points.keys()),
             }
@@ -71,14 +92,14 @@ def make_selftest(folder: Path, metadata: BundleMetadata) -> str:
     )
 
 
-def stable_points(folder: Path, metadata: BundleMetadata, image: Path, pixels: np.ndarray) -> Points:
+def stable_points(folder: Path, metadata: BundleMetadata, image: Path, pixels: np.ndarray, told: Told) -> Points:
     """The points that stay where they are when every grey level changes a little; writes `image`."""
     noise = np.random.default_rng(1).integers(-DISTURBANCE, DISTURBANCE + 1, pixels.shape)
     _write_png(image, np.clip(pixels.astype(np.int64) + noise, 0, 65535).astype(np.uint16))
-    disturbed = predict_points(folder, image)
+    disturbed = predict_points(folder, image, told)
     _write_png(image, pixels)
-    points = predict_points(folder, image)
-    limit = tolerance(metadata) / 2 / _scale(metadata, pixels.shape)
+    points = predict_points(folder, image, told)
+    limit = tolerance(metadata) / 2 / _scale(metadata, pixels.shape, told)
     return {name: point for name, point in points.items() if _distance(point, disturbed[name]) <= limit}
 
 
@@ -92,10 +113,10 @@ def check_selftest(folder: Path, metadata: BundleMetadata) -> str:
         BundleError: a point is elsewhere, or the image cannot be predicted.
     """
     document = read_json(folder / TEST_POINTS, TEST_POINTS)
-    expected = _expected(document, metadata)
-    found = predict_points(folder, folder / TEST_IMAGE)
+    expected, told = _expected(document, metadata), _told(document)
+    found = predict_points(folder, folder / TEST_IMAGE, told)
     with Image.open(folder / TEST_IMAGE) as image:
-        scale = _scale(metadata, (image.height, image.width))
+        scale = _scale(metadata, (image.height, image.width), told)
     errors = {name: _distance(point, found[name]) * scale for name, point in expected.items()}
     worst = max(errors, key=lambda name: errors[name])
     allowed = tolerance(metadata)
@@ -117,7 +138,7 @@ def check_network(folder: Path, metadata: BundleMetadata) -> str:
     formats = metadata.network_data_format
     inputs, outputs = formats.inputs.image, formats.outputs.pred
     with tempfile.TemporaryDirectory() as output:
-        network = _resolve(_workflow(folder, folder / TEST_IMAGE, Path(output)), "network")
+        network = _resolve(_workflow(folder, folder / TEST_IMAGE, Path(output), Told()), "network")
     with torch.inference_mode():
         result = network.eval()(torch.zeros(1, inputs.num_channels, *inputs.spatial_shape))
     declared = (1, outputs.num_channels, *outputs.spatial_shape)
@@ -132,14 +153,14 @@ def tolerance(metadata: BundleMetadata) -> float:
     return WHOLE_PIXEL if metadata.monai_landmarks.settings.decoder.get("window") is None else SUB_PIXEL
 
 
-def predict_points(folder: Path, image: Path) -> Points:
+def predict_points(folder: Path, image: Path, told: Told) -> Points:
     """(x, y) of every landmark, in float32 on the CPU, through the bundle's own inference.yaml.
 
     Raises:
         BundleError: it cannot be run.
     """
     with tempfile.TemporaryDirectory() as output:
-        workflow = _workflow(folder, image, Path(output))
+        workflow = _workflow(folder, image, Path(output), told)
         evaluator = _resolve(workflow, "evaluator")
         try:
             evaluator.run()
@@ -152,7 +173,7 @@ def predict_points(folder: Path, image: Path) -> Points:
     return {name: tuple(point["xy"] or nowhere) for name, point in document["images"][0]["points"].items()}
 
 
-def _workflow(folder: Path, image: Path, output: Path) -> ConfigWorkflow:
+def _workflow(folder: Path, image: Path, output: Path, told: Told) -> ConfigWorkflow:
     """The bundle's inference, not yet run; only settings that it has are set."""
     workflow = inference_workflow(folder, meta_file=str(folder / BUNDLE_METADATA))
     settings: dict[str, Any] = {
@@ -164,6 +185,8 @@ def _workflow(folder: Path, image: Path, output: Path) -> ConfigWorkflow:
         "out_of_scope": True,
         "amp": False,
         "device": torch.device("cpu"),
+        "spacing_mm": None if told.spacing_mm is None else [told.spacing_mm, told.spacing_mm],
+        "side": told.side,
     }
     workflow.parser.update({key: value for key, value in settings.items() if key in workflow.parser})
     try:
@@ -187,7 +210,7 @@ def _failure(error: Exception) -> LandmarksError:
 
 def _expected(document: dict[str, Any], metadata: BundleMetadata) -> Points:
     points = document.get("points")
-    names = metadata.monai_landmarks.scheme.names
+    names = metadata.monai_landmarks.predicted.names
     if document.get("format") != FORMAT or not isinstance(points, dict) or not points:
         raise BundleError(f"{TEST_POINTS}: is no list of expected points")
     for name, point in points.items():
@@ -197,8 +220,20 @@ def _expected(document: dict[str, Any], metadata: BundleMetadata) -> Points:
     return {name: (float(point[0]), float(point[1])) for name, point in points.items()}
 
 
-def _scale(metadata: BundleMetadata, size: tuple[int, ...]) -> float:
-    """Network pixels per image pixel: the image is padded to the input's shape and resized."""
+def _told(document: dict[str, Any]) -> Told:
+    spacing, side = document.get("spacing_mm"), document.get("side")
+    if spacing is not None and not (isinstance(spacing, int | float) and SPACINGS[0] <= spacing <= SPACINGS[1]):
+        raise BundleError(f"{TEST_POINTS}, spacing_mm: must be mm per pixel from {SPACINGS[0]} to {SPACINGS[1]}")
+    if side is not None and side not in get_args(Side):
+        raise BundleError(f"{TEST_POINTS}, side: must be one of {', '.join(get_args(Side))}")
+    return Told(spacing, side)
+
+
+def _scale(metadata: BundleMetadata, size: tuple[int, ...], told: Told) -> float:
+    """Network pixels per image pixel: the image is padded to the input's shape and resized, or views have a spacing."""
+    settings = metadata.monai_landmarks.settings
+    if isinstance(settings, SidedSettings):
+        return (told.spacing_mm or settings.sides.spacing_mm) / settings.sides.spacing_mm
     rows, columns = metadata.network_data_format.inputs.image.spatial_shape
     return min(rows / size[0], columns / size[1])
 

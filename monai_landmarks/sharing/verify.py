@@ -18,7 +18,7 @@ from monai_landmarks.sharing.metadata import BundleMetadata, check_metadata, che
 from monai_landmarks.sharing.safe_config import check_configs
 from monai_landmarks.sharing.safe_files import read_json
 from monai_landmarks.sharing.safe_onnx import NotComparedError, check_onnx
-from monai_landmarks.sharing.safe_weights import check_weights
+from monai_landmarks.sharing.safe_weights import check_region, check_weights
 from monai_landmarks.sharing.selftest import check_network, check_selftest
 from monai_landmarks.sharing.signing import check_signature
 from monai_landmarks.sharing.zipfiles import extract_archive
@@ -60,7 +60,7 @@ def verify_bundle(path: Path, key: Path | None = None) -> Iterator[Check]:
             ("configs", bundle.configs, {"archive"}),
             ("metadata", bundle.check_metadata, {"archive"}),
             ("versions", bundle.versions, {"metadata"}),
-            ("weights", bundle.weights, {"archive"}),
+            ("weights", bundle.weights, {"archive", "metadata"}),
         ]
         static = {name for name, _, _ in steps}
         running = static | {"network"}
@@ -121,6 +121,7 @@ class _Bundle:
         return check_versions(self.metadata)
 
     def weights(self) -> str:
+        check_region(self.folder, self.metadata)
         tensors = check_weights(self.folder)
         left_out = remove_models(self.folder, EXECUTABLE_MODELS) if self.trusted is None else []
         refused = f"; {', '.join(left_out)} are not loaded from a bundle of unknown origin" if left_out else ""
