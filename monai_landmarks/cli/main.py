@@ -25,6 +25,7 @@ VERBS = (
     "crossvalidate",
     "baselines",
     "predict",
+    "propose",
     "convert",
     "pack",
     "verify",
@@ -34,6 +35,7 @@ VERBS = (
     "report",
     "demo",
     "demo_kneel",
+    "demo_one_shot",
 )
 
 

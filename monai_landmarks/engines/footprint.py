@@ -25,8 +25,8 @@ UNIT = 1 if sys.platform == "darwin" else 1024
 class Footprint:
     """Attributes:
     parameters: of all parts, frozen ones too.
-    seconds: to embed and decode one image of the network's size on the CPU, the fastest of three.
-    memory_mb: what that adds to the memory of the process that holds the model, in MB (10^6 bytes).
+    seconds: for network and codec and one image of the network's size on the CPU, the fastest of three.
+    memory_mb: largest resident memory of a process that does this, Python and PyTorch included, in 10^6 bytes.
     """
 
     parameters: int
@@ -35,7 +35,7 @@ class Footprint:
 
 
 def measure_footprint(models: Path) -> Footprint:
-    """Run a trained model once or more in a process of its own, whose memory is nobody else's.
+    """Run a trained model in a process of its own, whose memory is nobody else's.
 
     Args:
         models: its folder, with metadata.json; weights do not matter.
@@ -53,7 +53,7 @@ def _measure(models: str) -> str:
     network = network_from(settings, len(scheme_of(metadata).names)).eval()
     codec = codec_from(settings["decoder"])
     image = torch.rand(1, 1, *spatial_size_of(metadata))
-    before, seconds = _peak(), []
+    seconds = []
     for _ in range(REPEATS):
         began = time.perf_counter()
         codec.decode(network(image))
@@ -61,11 +61,6 @@ def _measure(models: str) -> str:
     found = {
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "seconds": min(seconds),
-        "memory_mb": (_peak() - before) / 1e6,
+        "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * UNIT / 1e6,
     }
     return json.dumps(found)
-
-
-def _peak() -> int:
-    """Largest memory the process has had, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * UNIT
