@@ -121,6 +121,7 @@ def region_network(metadata: dict[str, Any], checkpoint: str | Path) -> nn.Modul
     Raises:
         ConfigError: the model knows regions alone; no such file, or weights of another network.
     """
+    network = network_from(region_of(metadata), 1)
     if not Path(checkpoint).is_file():
         raise ConfigError(f"no {checkpoint}: stage 1's weights belong beside model.pt; give --region_checkpoint PATH")
-    return load_model(network_from(region_of(metadata), 1), checkpoint)
+    return load_model(network, checkpoint)
