@@ -17,10 +17,10 @@ from monai_landmarks.errors import ConfigError
 
 # torch.nn.functional.interpolate's names.
 UPSAMPLING = ("nearest", "bilinear")
-# Maps of 32 x 32 to 112 x 112 cells start with a presence of 0.7 to 0.97: nearly all landmarks are present, and a bias
-# that the optimiser moves by its learning rate a step would take thousands of steps to say so. The soft-argmax does not
-# feel it.
-OUTPUT_BIAS = -6.0
+# The maps start with a total of about 1 against the absent class's 1, as 112 x 112 cells of exp(-9.4) have: presence
+# starts undecided. The soft-argmax does not feel it. Started at -6, presence is right after a short training already,
+# but points are found worse: what raises presence also sharpens the maps (docs/explanation/kneel.md).
+OUTPUT_BIAS = -9.4
 
 
 def conv_norm(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
