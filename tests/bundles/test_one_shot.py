@@ -215,8 +215,9 @@ def test_two_processes_train_adapters(one_shot, again):
 @pytest.mark.slow
 def test_the_network_learns(one_shot, tmp_path):
     """Enough epochs for the blobs: closer than the template's points, copied."""
-    folders = {"ckpt_dir": tmp_path / "models", "output_dir": tmp_path / "eval", "max_epochs": 20}
-    one_shot("training", **folders)
+    folders = {"ckpt_dir": tmp_path / "models", "output_dir": tmp_path / "eval"}
+    more = {"max_epochs": 20, "batch_size": 8, "pairs_per_image": 4, "embedding": 16}
+    one_shot("training", **folders, **{**more, "decoder_channels": "[16,16,16,16]"})
     one_shot("evaluate", ("train", "evaluate"), **folders)
     metrics = json.loads((tmp_path / "eval" / "metrics.json").read_text())
     assert metrics["px"]["mre"] < 2.5
