@@ -39,7 +39,7 @@ class OneShotSettings:
 
     count: int = 104
     epochs: int = 10
-    stage_epochs: int = 8
+    stage_epochs: int = 6
     tpl_epochs: int = 14
     longer_side: int = 256
     seed: int = 0
