@@ -164,7 +164,9 @@ class KneelDemo:
     def evaluate_landmarks(self, row: str) -> dict[str, Any]:
         """A row's errors; returns metrics.json."""
         name, recentre = ROWS[row]
-        return self._evaluate(LANDMARKS, self._models(name), self.folder(row), title=row, recentre=recentre)
+        return self._evaluate(
+            LANDMARKS, self._models(name), self.folder(row), title=row, recentre=recentre, group_by="kl_grade"
+        )
 
     def folder(self, row: str) -> Path:
         """Where a row's evaluation lies; the first one's is the demo's."""

@@ -17,10 +17,8 @@ from monai_landmarks.errors import ConfigError
 
 # torch.nn.functional.interpolate's names.
 UPSAMPLING = ("nearest", "bilinear")
-# The maps start with a total of about 1 against the absent class's 1, as 112 x 112 cells of exp(-9.4) have: presence
-# starts undecided. The soft-argmax does not feel it. Started at -6, presence is right after a short training already,
-# but points are found worse: what raises presence also sharpens the maps (docs/explanation/kneel.md).
-OUTPUT_BIAS = -9.4
+# Parts that belong to the landmarks, not to the image.
+OUTPUT = ("output.", "presence.")
 
 
 def conv_norm(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
@@ -119,7 +117,13 @@ class HourglassNet(nn.Module):
     """KNEEL's network up to its maps; the soft-argmax is the codec's (`monai_landmarks.codecs.soft_argmax`).
 
     The source repeats the grey image in three channels; here it is one: its first convolution with each kernel summed
-    over the three computes the same. With the defaults it has 3,017,496 parameters and 97 for each landmark.
+    over the three computes the same. With the defaults it has 3,017,496 parameters and 96 for each landmark's map (the
+    source's 97th, a bias, does not move a soft-argmax).
+
+    Presence is ours, 97 parameters more for each landmark: a linear reading of the features where its map lies. Each map
+    is normalised to a total of 1 and multiplied by the odds of presence, so that presence is sigmoid(logsumexp z) as
+    everywhere here, and neither loss pulls at the other's output: presence read from the maps' own total taught the maps
+    to be sharp, and points were found worse (docs/explanation/kneel.md).
 
     Args:
         landmarks: number of output maps K.
@@ -179,21 +183,29 @@ class HourglassNet(nn.Module):
             nn.Dropout2d(dropout),
             conv_norm_relu(8 * width, 4 * width, 1),
         )
-        self.output = nn.Conv2d(4 * width, landmarks, 1)
-        nn.init.constant_(cast(Tensor, self.output.bias), OUTPUT_BIAS)
+        self.output = nn.Conv2d(4 * width, landmarks, 1, bias=False)
+        self.presence = nn.Conv2d(4 * width, landmarks, 1)
+        # Undecided to begin with.
+        nn.init.zeros_(self.presence.weight)
+        nn.init.zeros_(cast(Tensor, self.presence.bias))
         self.register_buffer("mean", torch.tensor(float(intensity[0])), persistent=False)
         self.register_buffer("std", torch.tensor(float(intensity[1])), persistent=False)
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits of each landmark in each cell."""
-        features = self.entry((image - cast(Tensor, self.mean)) / cast(Tensor, self.std))
-        return self.output(self.mixing(self.hourglass(features)))
+        entry = self.entry((image - cast(Tensor, self.mean)) / cast(Tensor, self.std))
+        features = self.mixing(self.hourglass(entry))
+        # Sums over thousands of cells are not for half precision.
+        maps, signs = self.output(features).float(), self.presence(features).float()
+        share = torch.softmax(maps.detach().flatten(-2), -1)
+        odds = (share * signs.flatten(-2)).sum(-1)
+        return maps - torch.logsumexp(maps, (-2, -1), keepdim=True) + odds[..., None, None]
 
     def transfer_from(self, state_dict: Mapping[str, Tensor]) -> list[str]:
-        """Take over another hourglass's weights, all but the output block's; stage 2 starts from stage 1 this way.
+        """Take over another hourglass's weights, all but the output blocks'; stage 2 starts from stage 1 this way.
 
         Returns:
-            Names of the entries left as they are: the output block's, and any that the other lacks or has in another
+            Names of the entries left as they are: the output blocks', and any that the other lacks or has in another
             shape.
 
         Raises:
@@ -202,7 +214,7 @@ class HourglassNet(nn.Module):
         fitting = {
             name: state_dict[name]
             for name, own in self.state_dict().items()
-            if name in state_dict and own.shape == state_dict[name].shape and not name.startswith("output.")
+            if name in state_dict and own.shape == state_dict[name].shape and not name.startswith(OUTPUT)
         }
         # Batch normalisation's counters fit any network.
         if not any(value.ndim == 4 for value in fitting.values()):

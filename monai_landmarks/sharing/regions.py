@@ -13,7 +13,7 @@ from monai_landmarks.data.dataset import LandmarkDataset
 from monai_landmarks.errors import ConfigError
 from monai_landmarks.handlers.checkpoint import METADATA, MODEL, load_model
 from monai_landmarks.networks.build import network_from
-from monai_landmarks.networks.hourglass import HourglassNet
+from monai_landmarks.networks.hourglass import OUTPUT, HourglassNet
 from monai_landmarks.sharing.bundles import OWN_KEY, read_metadata, scheme_of, settings_of, spatial_size_of
 
 logger = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ def companions(models: str | Path | None) -> dict[str, Path]:
 
 
 def transferred(network: HourglassNet, models: str | Path | None) -> HourglassNet:
-    """The network with a first stage's weights in all but its output block (arXiv 1907.12237).
+    """The network with a first stage's weights in all but its output blocks (arXiv 1907.12237).
 
     Args:
         network: of the second stage.
@@ -91,7 +91,7 @@ def transferred(network: HourglassNet, models: str | Path | None) -> HourglassNe
         left = network.transfer_from(torch.load(path, map_location="cpu", weights_only=True))
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}; {remedy}") from None
-    if missing := [name for name in left if not name.startswith("output.")]:
+    if missing := [name for name in left if not name.startswith(OUTPUT)]:
         raise ConfigError(f"{path}: {len(missing)} entries such as {missing[0]} do not fit this hourglass; {remedy}")
     return network
 

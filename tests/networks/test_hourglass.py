@@ -7,7 +7,7 @@ from monai_landmarks.data.dataset import State
 from monai_landmarks.errors import ConfigError
 from monai_landmarks.losses.coordinate import CoordinateLoss, Wing
 from monai_landmarks.networks.build import network_from
-from monai_landmarks.networks.hourglass import HmpBlock, Hourglass, HourglassNet
+from monai_landmarks.networks.hourglass import OUTPUT, HmpBlock, Hourglass, HourglassNet
 from monai_landmarks.sharing.export_formats import FORMATS
 from monai_landmarks.sharing.exports import TOLERANCE, _export, probes
 
@@ -39,12 +39,13 @@ def hourglass_parameters(block, depth, n, width, out):
 def net_parameters(block, w, depth, landmarks):
     entry = 49 * w + 2 * w + block(w, 2 * w) + 2 * block(2 * w, 2 * w) + block(2 * w, 4 * w)
     mixing = (8 * w) ** 2 + 2 * 8 * w + 8 * w * 4 * w + 2 * 4 * w
-    return entry + hourglass_parameters(block, depth, 4 * w, 4 * w, 8 * w) + mixing + (4 * w + 1) * landmarks
+    return entry + hourglass_parameters(block, depth, 4 * w, 4 * w, 8 * w) + mixing + (8 * w + 1) * landmarks
 
 
 def test_the_published_networks_parameters():
-    assert parameters(HourglassNet(16)) == net_parameters(hmp_parameters, 24, 4, 16) == 3_019_048
-    assert parameters(HourglassNet(1)) == 3_017_496 + 97
+    """97 for each published map, whose bias moves no soft-argmax; here 96, and 97 for its presence."""
+    assert parameters(HourglassNet(16)) == net_parameters(hmp_parameters, 24, 4, 16) == 3_019_048 + 16 * 96
+    assert parameters(HourglassNet(1)) == 3_017_496 + 96 + 97
 
 
 @pytest.mark.parametrize(
@@ -119,7 +120,31 @@ def test_one_channel_computes_what_three_equal_ones_do():
 def test_presence_starts_undecided():
     logits = HourglassNet(16).eval()(torch.rand(1, 1, 448, 448))
     presence = torch.sigmoid(torch.logsumexp(logits.flatten(-2), -1))
-    assert 0.2 < presence.min() < presence.max() < 0.8
+    assert torch.allclose(presence, torch.tensor(0.5), atol=1e-5)
+
+
+def test_presence_and_place_are_learned_apart():
+    """A loss of presence moves no map, one of places no presence, but through the features both read."""
+    network = HourglassNet(2, width=4)
+    truth = {"network_points": torch.full((2, 2, 2), 30.0), "state": torch.tensor([[1, 2], [1, 1]])}
+    logits = network(torch.rand(2, 1, 64, 64))
+    presence_only = CoordinateLoss(lambda difference: 0 * difference)
+    place_only = CoordinateLoss(Wing(), presence_weight=0)
+    heads = [network.output.weight, network.presence.weight]
+    place, presence = torch.autograd.grad(presence_only(logits, truth), heads, retain_graph=True)
+    assert place.abs().max() < 1e-6 < presence.abs().max()
+    place, presence = torch.autograd.grad(place_only(logits, truth), heads)
+    assert presence.abs().max() < 1e-6 < place.abs().max()
+
+
+def test_presence_is_read_where_the_map_lies():
+    network = HourglassNet(1, width=4).eval()
+    nn.init.normal_(network.presence.weight)
+    image = torch.rand(1, 1, 64, 64)
+    features = network.mixing(network.hourglass(network.entry((image - network.mean) / network.std)))
+    share = torch.softmax(network.output(features).flatten(), 0)
+    expected = (share * network.presence(features).flatten()).sum().item()
+    assert torch.logsumexp(network(image).flatten(), 0).item() == pytest.approx(expected, abs=1e-4)
 
 
 def test_intensity_is_taken_from_the_settings():
@@ -147,18 +172,18 @@ def test_every_parameter_learns():
     assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in network.parameters())
 
 
-def test_transfer_takes_all_but_the_output():
+def test_transfer_takes_all_but_the_outputs():
     donor, taker = HourglassNet(1, width=4), HourglassNet(16, width=4)
     before = taker.output.weight.clone()
     with torch.no_grad():
         donor(torch.rand(2, 1, 64, 64))  # moves the running means
-    assert taker.transfer_from(donor.state_dict()) == ["output.weight", "output.bias"]
+    assert taker.transfer_from(donor.state_dict()) == ["output.weight", "presence.weight", "presence.bias"]
     assert torch.equal(taker.output.weight, before)
     given, own = donor.state_dict(), taker.state_dict()
-    assert all(torch.equal(own[name], given[name]) for name in own if not name.startswith("output."))
+    assert all(torch.equal(own[name], given[name]) for name in own if not name.startswith(OUTPUT))
     # An output of the same shape stays as it is, too.
     same = HourglassNet(1, width=4)
-    assert same.transfer_from(donor.state_dict()) == ["output.weight", "output.bias"]
+    assert same.transfer_from(donor.state_dict()) == ["output.weight", "presence.weight", "presence.bias"]
     assert not torch.equal(same.output.weight, donor.output.weight)
 
 

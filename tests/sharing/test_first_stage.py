@@ -6,7 +6,7 @@ import torch
 
 from monai_landmarks.data.dataset import Case, LandmarkDataset
 from monai_landmarks.errors import ConfigError
-from monai_landmarks.networks.hourglass import HourglassNet
+from monai_landmarks.networks.hourglass import OUTPUT, HourglassNet
 from monai_landmarks.scheme import Landmark, Scheme
 from monai_landmarks.sharing.regions import region_settings, transferred
 
@@ -23,7 +23,7 @@ def test_all_but_the_output_is_taken(tmp_path):
     donor, taker = HourglassNet(1, width=4, depth=1), HourglassNet(3, width=4, depth=1)
     torch.save(donor.state_dict(), tmp_path / "model.pt")
     given, own = donor.state_dict(), transferred(taker, tmp_path).state_dict()
-    assert all(torch.equal(own[name], given[name]) for name in own if not name.startswith("output."))
+    assert all(torch.equal(own[name], given[name]) for name in own if not name.startswith(OUTPUT))
     with pytest.raises(ConfigError, match="train kneel_roi first"):
         transferred(taker, tmp_path / "nowhere")
 
