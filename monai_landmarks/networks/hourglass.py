@@ -120,10 +120,9 @@ class HourglassNet(nn.Module):
     over the three computes the same. With the defaults it has 3,017,496 parameters and 96 for each landmark's map (the
     source's 97th, a bias, does not move a soft-argmax).
 
-    Presence is ours, 97 parameters more for each landmark: a linear reading of the features where its map lies. Each map
-    is normalised to a total of 1 and multiplied by the odds of presence, so that presence is sigmoid(logsumexp z) as
-    everywhere here, and neither loss pulls at the other's output: presence read from the maps' own total taught the maps
-    to be sharp, and points were found worse (docs/explanation/kneel.md).
+    Presence is ours, 97 parameters more for each landmark: a linear reading of the features where its map lies. Each
+    map is normalised to a total of 1 and multiplied by the odds of presence: presence is sigmoid(logsumexp z) as
+    everywhere here, and neither loss pulls at the other's output (docs/explanation/kneel.md).
 
     Args:
         landmarks: number of output maps K.
