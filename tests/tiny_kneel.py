@@ -52,6 +52,8 @@ def random_weights(settings: dict, landmarks: int, seed: int) -> dict:
             weights[key] *= 20
         if key.endswith("output.bias"):
             weights[key].zero_()
+        if key.endswith("presence.bias"):
+            weights[key].fill_(4.0)
     return weights
 
 

@@ -14,10 +14,14 @@ Output = Annotated[Path, typer.Option("--output", "-o", help="Folder; gets an ev
 Split = Annotated[str, typer.Option(help="The split to evaluate.")]
 Reader = Annotated[str, typer.Option(help="A reader's name, or mean.")]
 Region = Annotated[
-    str | None, typer.Option(help="Landmark of a limb: work in regions around it, not on whole radiographs.")
+    str | None,
+    typer.Option(help="Landmark of a limb: work in regions around its true place, not on whole radiographs."),
 ]
 RegionSide = Annotated[float, typer.Option("--region-mm", help="Side of the regions, mm.")]
 GroupBy = Annotated[list[str] | None, typer.Option("--group-by", help="Attribute to tell apart, such as kl_grade.")]
+Thresholds = Annotated[
+    list[float] | None, typer.Option("--threshold", help="Distance of the detection rate, mm (again for more).")
+]
 Corners = Annotated[list[str] | None, typer.Option("--limb-corner", help="Landmark for the numbers by knee.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace what is in the folder.")]
 
@@ -34,6 +38,7 @@ def baselines(
     reader: Reader = "mean",
     region: Region = None,
     region_mm: RegionSide = 140.0,
+    threshold: Thresholds = None,
     group_by: GroupBy = None,
     limb_corner: Corners = None,
     force: Force = False,
@@ -47,7 +52,11 @@ def baselines(
     dataset = load_dataset(dataset_file)
     viewer = WholeViewer() if region is None else RegionViewer(region, region_mm)
     own = viewer.dataset(dataset)
-    options = EvaluationOptions(group_by=tuple(group_by or ()), limb_corners=tuple(limb_corner or ()))
+    options = EvaluationOptions(
+        thresholds_mm=tuple(sorted(threshold)) if threshold else EvaluationOptions.thresholds_mm,
+        group_by=tuple(group_by or ()),
+        limb_corners=tuple(limb_corner or ()),
+    )
     options.check(own, split)
     for name, baseline in evaluate_baselines(dataset, viewer, split, reader).items():
         folder = output / name.lower().replace(" ", "_")

@@ -78,7 +78,7 @@ def of_both_sides(dataset: LandmarkDataset) -> LandmarkDataset:
     points.
 
     Raises:
-        ConfigError: a case whose side is not known.
+        ConfigError: a case whose side is not known, or that has points on the other.
     """
     paired = is_paired(dataset.scheme)
     scheme = both_sides(limb_scheme(dataset.scheme))
@@ -87,11 +87,18 @@ def of_both_sides(dataset: LandmarkDataset) -> LandmarkDataset:
 
 
 def _with_side(case: Case, scheme: Scheme) -> Case:
-    """A case of paired landmarks, its side known."""
+    """A case of paired landmarks, its side known and no point on another."""
+    present = case.points(scheme)[1] == State.PRESENT
+    shown = {side for side, channels in side_channels(scheme).items() if present[channels].any()}
+    if case.side in WORDS and shown - {case.side}:
+        other = ", ".join(WORDS[side] for side in sorted(shown - {case.side}))
+        raise ConfigError(
+            f"case {case.id}: its field `side` is {case.side}, but it has {other} landmarks, which would be lost; "
+            "correct the side (`both`?) or the points"
+        )
     if case.side is not None:
         return case
-    present = case.points(scheme)[1] == State.PRESENT
-    if not all(present[channels].any() for channels in side_channels(scheme).values()):
+    if len(shown) < len(WORDS):
         raise ConfigError(f"case {case.id}: its points do not tell whether it shows one side or both; {REMEDY}")
     return case.model_copy(update={"side": "both"})
 

@@ -10,14 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from monai_landmarks.errors import ConfigError
+from monai_landmarks.handlers.checkpoint import MODEL, ROI
 from monai_landmarks.networks.two_pass import TwoPassNet
 
 if TYPE_CHECKING:
     import onnxruntime
 
-MODEL = "model.pt"
-# The first stage of a two-stage model.
-REGION = "roi.pt"
 ONNX = ".onnx"
 INPUT, OUTPUT = "image", "logits"
 # The SHA-256 of the file of weights an exported file was made from, under this name in every format.
@@ -91,8 +89,8 @@ def onnx_region(models: str | Path) -> nn.Module:
     Raises:
         ConfigError: as `OnnxNetwork`; no roi.pt.
     """
-    weights = Path(models) / REGION
-    return OnnxNetwork(weights.with_suffix(ONNX), weights_digest(weights), REGION)
+    weights = Path(models) / ROI
+    return OnnxNetwork(weights.with_suffix(ONNX), weights_digest(weights), ROI)
 
 
 def exported_parts(network: nn.Module) -> dict[str, nn.Module]:

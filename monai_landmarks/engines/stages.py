@@ -94,7 +94,7 @@ class Stage:
         )
 
     def look(self, views: Sequence[MetaTensor]) -> Tensor:
-        """Views of one size (1, rows, columns), in one batch.
+        """Views of one size (1, rows, columns), in one batch; in a blank one, such as half a plate, nothing is present.
 
         Returns:
             float64 (views, K, 4) on the CPU: row and column in the image the views were cut from, confidence, presence.
@@ -104,7 +104,10 @@ class Stage:
             decoded = self.codec.decode(AutocastInferer(self.amp)(inputs, self.network))
         points = decoded.points.double().cpu()
         points = torch.stack([move_points(part, image_affine(view)[0]) for part, view in zip(points, views)])
-        return torch.cat((points, torch.stack((decoded.confidence, decoded.presence), -1).double().cpu()), -1)
+        belief = torch.stack((decoded.confidence, decoded.presence), -1)
+        blank = inputs.amax((1, 2, 3)) == inputs.amin((1, 2, 3))
+        belief = torch.where(blank[:, None, None], 0.0, belief)
+        return torch.cat((points, belief.double().cpu()), -1)
 
     def _mirrors(self, side: LimbSide, shown: Shown) -> bool:
         return self.mirror and looks_left(side, shown.swapped)

@@ -25,6 +25,8 @@ from monai_landmarks.networks.ensemble import LandmarkEnsemble
 logger = logging.getLogger(__name__)
 CHECKPOINT = "checkpoint.pt"
 MODEL = "model.pt"
+# The first stage of a two-stage model, beside the second.
+ROI = "roi.pt"
 METADATA = "metadata.json"
 # What MONAI's evaluator calls the best epoch before it has run.
 NEVER = -1

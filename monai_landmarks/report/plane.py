@@ -127,10 +127,13 @@ def mean_shape(results: Results, unit: str) -> np.ndarray:
     return mean * float(np.mean(sizes))
 
 
-def enlargement(found: Sequence[PlaneErrors], extent: float) -> int:
-    """A round number by which errors are enlarged, so that a middling ellipse is seen beside a shape of this extent."""
+def enlargement(found: Sequence[PlaneErrors], extent: float, gap: float = float("inf")) -> int:
+    """A round number by which errors are enlarged, so that a middling ellipse is seen beside a shape of this extent.
+
+    It is no longer than the gap to the next landmark, if an enlargement that small is any.
+    """
     axes = [errors.half_axes[0] for errors in found if np.isfinite(errors.half_axes[0])]
     typical = float(np.median(axes)) if axes else 0.0
     if not typical > 0:
         return 1
-    return max((factor for factor in FACTORS if factor * typical <= SHARE * extent), default=1)
+    return max((factor for factor in FACTORS if factor * typical <= min(SHARE * extent, gap)), default=1)

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 # Points of 1/72 inch.
-LONGER_SIDE, FONT, WIDTH_OF_A_LETTER = 560.0, 8.0, 0.55
+LONGER_SIDE, WIDE_SIDE, FONT, WIDTH_OF_A_LETTER = 560.0, 900.0, 8.0, 0.55
 MARGIN = 0.13
+# Columns for a row, from which a picture takes the page's width.
+WIDE = 1.8
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,20 @@ class Scene:
         """Longer side of the landmarks' box, in units of the errors."""
         return float(np.max((np.nanmax(self.points, axis=0) - np.nanmin(self.points, axis=0)) / self.per_unit))
 
+    @property
+    def gap(self) -> float:
+        """Middling distance from a landmark to the nearest other, in units of the errors; infinite for one alone."""
+        places = self.points[np.isfinite(self.points).all(axis=1)] / self.per_unit
+        distances = np.linalg.norm(places[:, None] - places[None], axis=2)
+        np.fill_diagonal(distances, np.inf)
+        return float(np.median(distances.min(axis=1)))
+
+    @property
+    def wide(self) -> bool:
+        """Whether the picture wants the page's whole width."""
+        top, left, bottom, right = self.bounds
+        return right - left > WIDE * (bottom - top)
+
 
 @dataclass(frozen=True)
 class Colours:
@@ -80,7 +96,7 @@ def plane_figure(found: Sequence[PlaneErrors], scene: Scene, factor: float, unit
     from matplotlib.figure import Figure
 
     top, left, bottom, right = scene.bounds
-    points_per_unit = LONGER_SIDE / max(bottom - top, right - left)
+    points_per_unit = (WIDE_SIDE if scene.wide else LONGER_SIDE) / max(bottom - top, right - left)
     inches = ((right - left) * points_per_unit / 72, (bottom - top) * points_per_unit / 72)
     colours = ON_PAPER if scene.picture is None else ON_IMAGE
     with mpl.rc_context(STYLE):

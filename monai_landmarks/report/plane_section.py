@@ -28,6 +28,7 @@ class PlaneSection:
     Attributes:
         figure: an address.
         factor: how much the errors are enlarged in it.
+        wide: whether it wants the page's whole width.
         ground: what they are drawn on, in words.
         limit: points further off are left out.
         beyond: how many those are.
@@ -36,6 +37,7 @@ class PlaneSection:
 
     figure: str
     factor: int
+    wide: bool
     ground: str
     limit: float
     beyond: int
@@ -64,9 +66,9 @@ def plane_section(
         scene, ground = Scene(mean_shape(results, unit), np.ones(2)), "the mean of the annotated shapes"
     if not scene.extent > 0:
         return None
-    factor = enlargement(rows, scene.extent)
+    factor = enlargement(rows, scene.extent, scene.gap)
     figure = plane_figure(rows, scene, factor, unit)
-    return PlaneSection(figure, factor, ground, limit, sum(row.beyond for row in rows), rows)
+    return PlaneSection(figure, factor, scene.wide, ground, limit, sum(row.beyond for row in rows), rows)
 
 
 def _example(results: Results, dataset: LandmarkDataset, unit: str) -> tuple[Scene | None, str]:

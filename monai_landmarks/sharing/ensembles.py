@@ -11,11 +11,9 @@ import torch
 
 from monai_landmarks.data.dataset import LandmarkDataset
 from monai_landmarks.errors import ConfigError
-from monai_landmarks.handlers.checkpoint import MODEL, save_atomically
+from monai_landmarks.handlers.checkpoint import MODEL, ROI, save_atomically
 from monai_landmarks.sharing.bundles import METADATA, OWN_KEY, read_metadata, scheme_of, settings_of, spatial_size_of
 
-# The second stage's region finder, beside the weights of a two-stage model.
-REGION = "roi.pt"
 # Of the whole model, not of each of its networks.
 SHARED = ("decoder", "sides", "test_time_mirror", "ensemble")
 
@@ -43,7 +41,7 @@ def write_ensemble(models: Sequence[Path], target: Path, dataset: LandmarkDatase
     own["scope"] = _joined_scope([each[OWN_KEY]["scope"] for each in metadata])
     own["dataset"] = {"name": dataset.scheme.name, "digest": dataset.digest(), "cases": len(dataset.cases)}
     target.mkdir(parents=True, exist_ok=True)
-    for name in (MODEL, REGION):
+    for name in (MODEL, ROI):
         files = [folder / name for folder in models]
         if name == MODEL or any(file.is_file() for file in files):
             save_atomically(_joined_weights(files), target / name)

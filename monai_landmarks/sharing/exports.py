@@ -14,9 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from monai_landmarks.engines.inference import inference_workflow
-from monai_landmarks.engines.onnx_network import MODEL, REGION, exported_parts, weights_digest
+from monai_landmarks.engines.onnx_network import exported_parts, weights_digest
 from monai_landmarks.engines.workflow import refuse_special_paths
 from monai_landmarks.errors import ConfigError, LandmarksError
+from monai_landmarks.handlers.checkpoint import MODEL, ROI
 from monai_landmarks.networks.build import network_from
 from monai_landmarks.sharing.bundles import (
     load_metadata,
@@ -129,10 +130,10 @@ def exportable_networks(models: Path, metadata: dict[str, Any]) -> list[Exportab
     view = _view(spatial_size_of(metadata), sides["spacing_mm"]) if sides else None
     parts = [Exportable(models / stem, part, MODEL, digest, view) for stem, part in exported_parts(network).items()]
     if sides and sides["region"]:
-        region, weights = sides["region"], models / REGION
+        region, weights = sides["region"], models / ROI
         digest, network = weights_digest(weights), region_network(metadata, weights).eval()
         view = _view(region["spatial_size"], region["spacing_mm"])
-        parts.append(Exportable(weights.with_suffix(""), network, REGION, digest, view))
+        parts.append(Exportable(weights.with_suffix(""), network, ROI, digest, view))
     return parts
 
 

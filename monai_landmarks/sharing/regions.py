@@ -11,13 +11,12 @@ from torch import nn
 
 from monai_landmarks.data.dataset import LandmarkDataset
 from monai_landmarks.errors import ConfigError
-from monai_landmarks.handlers.checkpoint import METADATA, MODEL, load_model
+from monai_landmarks.handlers.checkpoint import METADATA, MODEL, ROI, load_model
 from monai_landmarks.networks.build import network_from
 from monai_landmarks.networks.hourglass import OUTPUT, HourglassNet
 from monai_landmarks.sharing.bundles import OWN_KEY, read_metadata, scheme_of, settings_of, spatial_size_of
 
 logger = logging.getLogger(__name__)
-ROI = "roi.pt"
 
 
 def region_settings(models: str | Path | None, dataset: LandmarkDataset, centre: str) -> dict[str, Any] | None:

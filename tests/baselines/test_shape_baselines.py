@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -130,12 +131,15 @@ def test_the_command_leaves_evaluations_to_compare_with(tmp_path: Path) -> None:
     write_knees(tmp_path / "data")
     file = tmp_path / "data" / "dataset.json"
     arguments = ["baselines", str(file), "--output", str(tmp_path / "run"), "--region", "centre"]
-    result = CliRunner().invoke(build_app(), [*arguments, "--limb-corner", "lateral"])
+    result = CliRunner().invoke(
+        build_app(), [*arguments, "--limb-corner", "lateral", "--threshold", "2", "--threshold", "1.5"]
+    )
     assert result.exit_code == 0, result.output
     assert "PCA shape" in result.output
     assert "by knee" in result.output
     for name in ("mean_shape", "pca_shape"):
-        assert (tmp_path / "run" / name / "metrics.json").is_file()
+        metrics = json.loads((tmp_path / "run" / name / "metrics.json").read_text())
+        assert list(metrics["mm"]["sdr"]) == ["1.5", "2.0"]
     again = CliRunner().invoke(build_app(), arguments)
     assert isinstance(again.exception, ConfigError)
     with pytest.raises(ConfigError, match="the limb has no centre_left; its landmarks are centre, lateral"):

@@ -90,6 +90,13 @@ def test_a_paired_case_without_a_side_shows_both_where_both_have_points():
         limb_items(paired(case(0, RIGHT, side=None, absent=LEFT)), "training", "mean")
 
 
+def test_a_point_on_the_side_that_is_not_shown_is_no_silent_loss():
+    with pytest.raises(
+        ConfigError, match="case c0: its field `side` is R, but it has left landmarks, which would be lost"
+    ):
+        limb_items(paired(case(0, RIGHT | LEFT, side="R")), "training", "mean")
+
+
 def test_readers_and_splits_are_as_elsewhere():
     dataset = paired(case(0, RIGHT | LEFT), case(1, LEFT | RIGHT, split="test"))
     assert {item["case_id"] for item in limb_items(dataset, ["training", "test"], "a")} == {"c0", "c1"}

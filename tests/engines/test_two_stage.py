@@ -118,6 +118,23 @@ def test_a_missing_limb_is_nan_and_leaves_the_other_unharmed():
     assert (neither[:, 3] < 0.5).all()
 
 
+class SureNet(nn.Module):
+    """Sees every landmark everywhere."""
+
+    def forward(self, image):
+        return image.new_full((len(image), 3, *image.shape[-2:]), 5.0)
+
+
+def test_a_blank_half_shows_no_limb_whatever_the_network_believes():
+    image = paint(SIZE, SPACING, [RIGHT])
+    image[..., SIZE[1] // 2 - 1 :] = 0
+    sure = Stage(SureNet(), CODEC, (128, 128), 1.0)
+    found = run(TwoStageInferer(sure, landmark_stage()), image, SPACING)
+    assert np.isfinite(found[:3]).all()
+    assert np.isnan(found[3:, :2]).all()
+    assert (found[3:, 2:] == 0).all()
+
+
 @pytest.mark.parametrize("side", ["L", "R"])
 def test_a_single_limb_is_looked_for_in_the_whole_image(side):
     size, dot = (300, 281), (140.0, 150.0)

@@ -84,9 +84,20 @@ def test_small_errors_are_enlarged_by_a_round_number(evaluate: Callable[..., Res
     found = plane_errors(many(evaluate, vectors), "px", 10.0)
     assert enlargement(found, 10.0) == 1
     assert enlargement(found, 500.0) == 10
+    # Ellipses of 2.4 units: no longer than the way to the next landmark.
+    assert enlargement(found, 500.0, gap=8.0) == 3
     results = many(evaluate, vectors)
     results.state[:] = 0
     assert enlargement(plane_errors(results, "px", 10.0), 500.0) == 1
+
+
+def test_a_wide_scene_says_so_and_how_close_its_landmarks_are() -> None:
+    row = np.array([[5.0, 10.0], [5.0, 14.0], [5.0, 20.0], [np.nan, np.nan]])
+    scene = Scene(row, np.array([2.0, 2.0]), np.zeros((30, 200), dtype=np.uint8))
+    assert scene.wide
+    assert scene.gap == 2.0
+    assert not Scene(row[:, ::-1], np.ones(2)).wide
+    assert Scene(row[2:], np.ones(2)).gap == np.inf
 
 
 @pytest.mark.parametrize("picture", [None, np.zeros((96, 72), dtype=np.uint8)])
