@@ -68,25 +68,37 @@ def write_report(
         `output`.
     """
     rows = {THIS_MODEL: (metrics, results), **(compare or {})}
+    shown = None if public else dataset
+    context = {
+        "title": title,
+        "notes": [*notes, *_comparison_notes(rows)],
+        "training": training_curves(history) if history else None,
+        "schedule": schedule_section(history, results, shown) if history else None,
+        "provenance": _provenance(provenance or {}, public),
+        **_findings(rows, dataset, shown),
+    }
+    return _write(_render(context), output)
+
+
+def _findings(
+    rows: Mapping[str, tuple[dict[str, Any], Results]], dataset: LandmarkDataset, shown: LandmarkDataset | None
+) -> dict[str, Any]:
+    """Everything measured; `shown` gives the images, None leaves them out."""
+    metrics, results = rows[THIS_MODEL]
     unit = shared_unit({name: row[0] for name, row in rows.items()})
     errors = {name: _errors(row[1], unit) for name, row in rows.items()}
     plane = metrics["spacing_plane"] if unit == "mm" else None
-    shown = None if public else dataset
     limits = _thresholds(metrics[unit])
-    context = {
-        "title": title,
+    return {
         "unit": unit,
         "plane": wording.plane_label(plane) if plane else "original pixels",
         "plane_sentence": wording.plane_sentence(metrics),
         "headline": wording.headline(metrics, unit),
-        "notes": [*notes, *_comparison_notes(rows)],
         "metrics": metrics,
         "block": metrics[unit],
         "glossary": wording.GLOSSARY,
         "presence": _presence(metrics),
         "details": _details(metrics),
-        "training": training_curves(history) if history else None,
-        "schedule": schedule_section(history, results, shown) if history else None,
         "error_plane": plane_section(results, shown, metrics, unit),
         "measured": measurement_section(results, dataset.scheme, metrics["spacing_plane"]),
         "sites": _sites(rows, dataset, unit),
@@ -94,11 +106,9 @@ def write_report(
         "knees": knee_section(metrics),
         "cases": case_figures(results, shown, errors[THIS_MODEL], max(limits, default=0.0), unit) if shown else None,
         "furthest": furthest_points(results, shown, errors[THIS_MODEL], unit) if shown else [],
-        "provenance": _provenance(provenance or {}, public),
         **_pooled(rows, unit, errors),
         **_landmarks(metrics, results, unit, errors[THIS_MODEL]),
     }
-    return _write(_render(context), output)
 
 
 def _write(page: str, output: Path) -> Path:
