@@ -14,11 +14,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 TARGET_MB = 2000.0
@@ -34,11 +32,12 @@ def query(settings: dict[str, Any], size: int, landmarks: int) -> dict[str, Any]
     """Build a network, ask it once, and say what that took."""
     import torch
 
+    from monai_landmarks.engines.footprint import peak_memory
     from monai_landmarks.networks.embedding import EmbeddingNet
     from monai_landmarks.networks.one_shot import OneShotNet
 
     torch.set_num_threads(1)
-    loaded = peak_mb()
+    loaded = peak_memory() / 1e6
     network = OneShotNet(EmbeddingNet(**settings, landmarks=landmarks), landmarks).eval()
     image = torch.rand(1, 1, size, size)
     network.set_template(image, size * torch.rand(landmarks, 2) - 0.5)
@@ -49,22 +48,10 @@ def query(settings: dict[str, Any], size: int, landmarks: int) -> dict[str, Any]
             network(image)
             seconds.append(time.perf_counter() - began)
     parameters = {part: sum(p.numel() for p in network.embedding.get_submodule(part).parameters()) for part in PARTS}
-    return {"loaded_mb": loaded, "peak_mb": peak_mb(), "seconds": min(seconds), "parameters": parameters}
+    return {"loaded_mb": loaded, "peak_mb": peak_memory() / 1e6, "seconds": min(seconds), "parameters": parameters}
 
 
 PARTS = ("encoder", "shared", "heads", "adapters")
-
-
-def peak_mb() -> float:
-    """Largest resident memory of this process so far.
-
-    Linux's VmHWM where there is one: ru_maxrss begins with what the process that started this one had.
-    """
-    status = Path("/proc/self/status")
-    if status.is_file():
-        return next(int(line.split()[1]) for line in status.read_text().splitlines() if "VmHWM" in line) * 1024 / 1e6
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
 
 
 def measured(settings: dict[str, Any], size: int, landmarks: int) -> dict[str, Any]:

@@ -18,7 +18,9 @@ from monai_landmarks.errors import ConfigError
 
 
 def template_case(dataset: LandmarkDataset, template: str | None = None, reader: str = "mean") -> Case:
-    """The case a one-shot training learns from: the one named, else the first training case with a point.
+    """The case a one-shot training learns from: the one named, else the training case with the most points.
+
+    A landmark that the template lacks is not found in any image. Of several the first is taken.
 
     Raises:
         ConfigError: no such training case; it has no point.
@@ -26,9 +28,13 @@ def template_case(dataset: LandmarkDataset, template: str | None = None, reader:
     cases = {case.id: case for case in dataset.select("training")}
     if template is not None and template not in cases:
         raise ConfigError(f"template {template}: no training case has this id; there are {_some(list(cases))}")
-    for case in cases.values() if template is None else [cases[template]]:
-        if np.isfinite(case.points(dataset.scheme, reader)[0]).any():
-            return case
+    counts = {
+        case.id: int(np.isfinite(case.points(dataset.scheme, reader)[0]).all(axis=-1).sum())
+        for case in (cases.values() if template is None else [cases[template]])
+    }
+    best = max(counts, key=lambda name: counts[name], default=None)
+    if best is not None and counts[best]:
+        return cases[best]
     raise ConfigError(
         f"template {template or 'by default'}: reader {reader} has placed no point in "
         f"{'any training case' if template is None else 'it'}; annotate one training image and import its points"
@@ -40,7 +46,7 @@ def one_template(dataset: LandmarkDataset, template: str | None = None, reader: 
 
     Args:
         dataset: with any annotations.
-        template: case id; the first training case with a point by default.
+        template: case id; by default as `template_case`.
         reader: whose points.
     """
     chosen = template_case(dataset, template, reader).id

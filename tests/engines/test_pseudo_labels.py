@@ -47,6 +47,7 @@ def loaded(count=3, size=64):
             "case_id": f"case{number:02}",
             "network_points": torch.tensor([[10.0, 20.0], [40.5, 33.0], [torch.nan, torch.nan]]),
             "to_original": to_original,
+            "size": torch.tensor([2 * size, 2 * size]),
         }
         for number in range(count)
     ]
@@ -66,8 +67,12 @@ def test_nothing_but_the_templates_annotation_is_left(blobs):
     assert one_template(dataset.model_copy(update={"cases": others}), "case02").digest() == one.digest()
 
 
-def test_the_default_template_is_the_first_training_case_with_a_point(blobs):
+def test_the_default_template_is_the_first_training_case_with_the_most_points(blobs):
     dataset = load_dataset(blobs)
+    fewer = dataset.cases[0].annotations[0]
+    fewer = fewer.model_copy(update={"points": dict(list(fewer.points.items())[1:])})
+    cases = [c.model_copy(update={"annotations": [fewer]}) if c.id == "case00" else c for c in dataset.cases]
+    assert template_case(dataset.model_copy(update={"cases": cases})).id == "case01"
     bare = [c.model_copy(update={"annotations": []}) if c.id in ("case00", "case01") else c for c in dataset.cases]
     assert template_case(dataset.model_copy(update={"cases": bare})).id == "case02"
     with pytest.raises(ConfigError, match="template case01: reader mean has placed no point in it"):
