@@ -6,10 +6,10 @@ STAMP := $(VENV)/.installed
 TORCH := torch==2.13.0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-kneel benchmarks paper-tables test test-slow lint types coverage format clean
+.PHONY: help setup demo demo-kneel demo-one-shot benchmarks paper-tables test test-slow lint types coverage format clean
 
 help: ## Show this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## Create .venv and install everything, pinned
 
@@ -25,6 +25,9 @@ demo: $(STAMP) ## Simulate, train, evaluate and report (under 15 minutes on 2 co
 
 demo-kneel: $(STAMP) ## Both stages of KNEEL on simulated knees (under 20 minutes on 2 cores)
 	$(BIN)/monai-landmarks demo-kneel runs/demo-kneel
+
+demo-one-shot: $(STAMP) ## One annotated image, the others without (under 20 minutes on 2 cores)
+	$(BIN)/monai-landmarks demo-one-shot runs/demo-one-shot
 
 benchmarks: $(STAMP) ## Time regions, training step, simulator and prediction (on an idle machine)
 	$(BIN)/python benchmarks/regions.py
