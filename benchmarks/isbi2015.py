@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -49,10 +49,10 @@ STAGES = {"development": Stage(0.2, "validation"), "final": Stage(0.0, "test")}
 CONFIGS = {"first pass": ("train",), "second pass": ("train", "second_pass")}
 
 
-def make_dataset(data: Path, output: Path, validation: float) -> Path:
+def make_dataset(data: Path, output: Path, validation: float, leave_out: Sequence[str] = DUPLICATES) -> Path:
     file = output / "dataset.json"
     if not file.is_file():
-        options: dict[str, Any] = {"spacing_mm": SPACING, "split_names": SPLITS, "leave_out": DUPLICATES}
+        options: dict[str, Any] = {"spacing_mm": SPACING, "split_names": SPLITS, "leave_out": leave_out}
         dataset = import_table(data / "landmarks.csv", data / "images", **options)
         if validation:
             dataset = hold_out(dataset, validation, seed=0)
@@ -78,12 +78,13 @@ def train(output: Path, dataset: Path, passes: Mapping[str, Mapping[str, Any]], 
     return seconds
 
 
-def evaluate(output: Path, dataset: Path, name: str, split: Split) -> Results:
-    """One evaluation of a pass against the mean of the readers."""
+def evaluate(output: Path, dataset: Path, name: str, split: Split, **options: Any) -> Results:
+    """One evaluation of a pass against the mean of the readers; options are config entries."""
     folder = output / name / split
     models = output / "bundle" / "models" / ("" if name == "first pass" else "second_pass")
     own: dict[str, Any] = {"ckpt_dir": str(models), "output_dir": str(folder), "validate#split": split, "title": name}
-    run_bundle(output / "bundle", "evaluate", ("train", "evaluate"), dataset_file=str(dataset), progress=False, **own)
+    own |= {"dataset_file": str(dataset), "progress": False, **options}
+    run_bundle(output / "bundle", "evaluate", ("train", "evaluate"), **own)
     return load_evaluation(folder, load_dataset(dataset))[1]
 
 

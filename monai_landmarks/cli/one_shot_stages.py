@@ -1,125 +1,134 @@
-"""The stages and rows of `demo-one-shot`."""
+"""The trainings of the one-shot stages, one after the other on one data set."""
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from rich.table import Table
+CC2D, SLA, ATD, ADAPTER, F2, TPL = "CC2D", "SLA", "template copies", "ATD-Adapter", "F2", "TPL"
+# The rows of a table, each with its stages, whose time counts.
+STAGES = {
+    CC2D: (CC2D,),
+    SLA: (CC2D, SLA),
+    ADAPTER: (CC2D, ATD, ADAPTER),
+    F2: (CC2D, ATD, ADAPTER, F2),
+    TPL: (CC2D, ATD, ADAPTER, TPL),
+}
+BUNDLES = ("one_shot", "label_augmentation")
 
-    from monai_landmarks.metrics import Results
 
-CC2D, SLA, ATD, ADAPTER, TPL = "CC2D", "SLA", "template copies", "ATD-Adapter", "TPL"
-# SLA learns one landmark a model; the demo trains one of them.
-LANDMARK = "femoral_head_centre_left"
-# Earlier stages of each row, whose time counts.
-STAGES = {CC2D: (CC2D,), SLA: (CC2D, SLA), ADAPTER: (CC2D, ATD, ADAPTER), TPL: (CC2D, ATD, ADAPTER, TPL)}
-SDR = ("2.0", "4.0")
-
-
-@dataclass(frozen=True)
-class OneShotSettings:
-    """How much is simulated and trained; the defaults fit 20 minutes on two cores.
-
-    Narrower and smaller than the sources' networks (VGG19, 384 x 384, decoders of 256, 128, 64, 128 channels).
+@dataclass(frozen=True, kw_only=True)
+class StageSettings:
+    """How long each stage trains, and on what.
 
     Args:
-        count: radiographs: 65 % training, 10 % validation, 25 % test.
+        landmark: SLA learns one landmark a model; this one is trained.
+        template: case id; None: the training case with the most points.
         epochs: of CC2D.
-        stage_epochs: of SLA and of ATD-Adapter.
-        tpl_epochs: of TPL.
+        sla_epochs, adapter_epochs, tpl_epochs: of the later stages.
+        fine_epochs: of F2, the fine stage after the adapters; 0: none.
+        copies: of the template, which ATD sees before its pseudo-labels, and F2 in an epoch.
+        later_rate: learning rate of SLA and ATD-Adapter, which start from CC2D's embedding.
         longer_side: of the networks' input, in pixels.
         seed: of everything.
+        configs: names of overrides of one_shot's train.yaml, such as published.
+        network: other entries of one_shot's train.yaml.
     """
 
-    count: int = 104
+    landmark: str
+    template: str | None = None
     epochs: int = 10
-    stage_epochs: int = 6
+    sla_epochs: int = 6
+    adapter_epochs: int = 6
     tpl_epochs: int = 14
+    fine_epochs: int = 0
+    copies: int = 80
+    later_rate: float = 3e-4
     longer_side: int = 256
     seed: int = 0
+    configs: tuple[str, ...] = ()
+    network: Mapping[str, Any] = field(default_factory=dict)
 
 
-class OneShotDemo:
-    """The trainings and evaluations of one demo.
+class OneShotStages:
+    """The trainings of one run; each goes on where it was interrupted.
 
     Args:
-        output: the demo's folder.
-        dataset_file: its data set, all of it annotated: the trainings see the template's annotation alone.
+        output: gets the bundles, and models/ with a folder for each stage.
+        dataset_file: the data set, all of it annotated: the trainings see the template's annotation alone.
         settings: how much is trained.
+
+    Raises:
+        ConfigError: no such template or landmark.
     """
 
-    def __init__(self, output: Path, dataset_file: Path, settings: OneShotSettings) -> None:
+    def __init__(self, output: Path, dataset_file: Path, settings: StageSettings) -> None:
         from monai_landmarks.data.dataset import load_dataset
-        from monai_landmarks.data.one_shot import template_case
+        from monai_landmarks.data.one_shot import one_landmark, template_case
+        from monai_landmarks.sharing.bundles import copy_bundle
 
         self.output = output
         self.dataset_file = dataset_file
         self.settings = settings
         self.dataset = load_dataset(dataset_file)
-        self.template = template_case(self.dataset).id
+        one_landmark(self.dataset, settings.landmark)
+        self.template = template_case(self.dataset, settings.template).id
         self.unlabelled = len(self.dataset.select("training")) - 1
+        for name in BUNDLES:
+            if not (output / name / "configs").is_dir():
+                copy_bundle(name, output / name)
 
     def train_cc2d(self) -> None:
         """Without annotations."""
-        self._train(CC2D, ("train",), max_epochs=self.settings.epochs)
+        self._train(CC2D, (), max_epochs=self.settings.epochs)
 
     def train_sla(self) -> None:
         """One landmark, from CC2D's embedding on."""
-        more = {"landmark": LANDMARK, "max_epochs": self.settings.stage_epochs, "learning_rate": 3e-4}
-        self._train(SLA, ("train", "sla"), start=str(self.models(CC2D)), **more)
+        own = {"landmark": self.settings.landmark, "max_epochs": self.settings.sla_epochs}
+        self._train(SLA, ("sla",), start=str(self.models(CC2D)), learning_rate=self.settings.later_rate, **own)
 
     def train_template(self) -> None:
         """Moved copies of the template, one network with adapters, from CC2D's embedding on."""
-        more = {"copies": 4 * len(self.dataset.names), "max_epochs": 1, "learning_rate": 3e-4}
-        self._train(ATD, ("train", "template", "adapter"), start=str(self.models(CC2D)), **more)
+        own = {"copies": self.settings.copies, "max_epochs": 1, "learning_rate": self.settings.later_rate}
+        self._train(ATD, ("template", "adapter"), start=str(self.models(CC2D)), **own)
 
     def train_adapter(self) -> None:
         """Pseudo-labels of all landmarks, from the copies on."""
-        more = {"max_epochs": self.settings.stage_epochs, "learning_rate": 3e-4}
-        self._train(ADAPTER, ("train", "sla", "adapter"), start=str(self.models(ATD)), **more)
+        own = {"max_epochs": self.settings.adapter_epochs, "learning_rate": self.settings.later_rate}
+        self._train(ADAPTER, ("sla", "adapter"), start=str(self.models(ATD)), **own)
 
     def train_tpl(self) -> None:
-        """A U-Net on the pseudo-labels of ATD-Adapter; those of the validation images choose its epoch."""
+        """A U-Net on the pseudo-labels of ATD-Adapter; those of the validation images choose its epoch.
+
+        Without validation images its last epoch is kept.
+        """
         from monai_landmarks.data.dataset import load_dataset
         from monai_landmarks.engines.propose import Proposer, pseudo_training_set
 
         known = load_dataset(self.models(ADAPTER) / "pseudo_labels.json")
         labels = {case.id: labels_of(case, known.scheme) for case in known.select("training")}
-        proposer = Proposer(self.output / "one_shot", self.dataset, self.models(ADAPTER))
-        labels |= proposer.points(self.dataset.select("validation"))
+        unseen = self.dataset.select("validation")
+        if unseen:
+            labels |= Proposer(self.output / "one_shot", self.dataset, self.models(ADAPTER)).points(unseen)
         pseudo = self.output / "data" / "pseudo.json"
         pseudo_training_set(self.dataset, labels, self.template, pseudo.parent).save(pseudo)
-        options = {**self._options(TPL), "dataset_file": str(pseudo), "reader": "one_shot"}
-        self._run("label_augmentation", "training", ("train",), {**options, "max_epochs": self.settings.tpl_epochs})
+        options = {**self.options(TPL), "dataset_file": str(pseudo), "reader": "one_shot"}
+        configs = ("train",) if unseen else ("train", "refit")
+        self.run("label_augmentation", "training", configs, {**options, "max_epochs": self.settings.tpl_epochs})
 
-    def evaluate(self) -> dict[str, dict[str, Any]]:
-        """The rows of the table, by their name: errors against all annotations, and what the model costs."""
-        from monai_landmarks.baselines.one_shot import one_shot_floors
-        from monai_landmarks.engines.footprint import measure_footprint
+    def train_fine(self) -> None:
+        """A second look at full resolution after ATD-Adapter, learnt from moved copies of the template."""
+        own = {"coarse": str(self.models(ADAPTER)), "copies": self.settings.copies}
+        options = {**self.options(F2), "template": self.template, "max_epochs": self.settings.fine_epochs, **own}
+        self.run("one_shot", "training", ("train", "fine"), options)
 
-        for name in (CC2D, ADAPTER):
-            self._run("one_shot", "evaluate", ("train", "evaluate"), {**self._options(name), "title": name})
-        one = {**self._options(SLA), "title": f"{SLA}, {LANDMARK}", "landmark": LANDMARK}
-        self._run("one_shot", "evaluate", ("train", "sla", "evaluate"), one)
-        self._run("label_augmentation", "evaluate", ("train", "evaluate"), {**self._options(TPL), "title": TPL})
-        self.results = {name: self._read(name) for name in STAGES}
-        floors = one_shot_floors(self.results[CC2D], self.dataset, self.template)
-        for name, results in floors.items():
-            self._write_floor(name, results)
-        self.results |= floors
-        rows = {name: self._errors(name) for name in self.results}
-        better = min(floors, key=lambda name: rows[name]["mre"])
-        for name in STAGES:
-            cost = asdict(measure_footprint(self.models(name)))
-            models = len(self.dataset.names) if name == SLA else 1
-            rows[name] |= {**cost, "models": models, "minutes": self.minutes(name)} | self._gain(name, better)
-        return rows
+    @property
+    def rows(self) -> list[str]:
+        """The rows of this run's table."""
+        return [name for name in STAGES if name != F2 or self.settings.fine_epochs]
 
     def minutes(self, name: str) -> float:
         """Of training, of all stages up to this one."""
@@ -128,117 +137,44 @@ class OneShotDemo:
         histories = [read_history(self.folder(stage) / "history.csv") for stage in STAGES[name]]
         return sum(row["seconds"] for rows in histories for row in rows) / 60
 
-    def _errors(self, name: str) -> dict[str, Any]:
-        """Pooled numbers in mm, and the MRE of SLA's landmark."""
-        from monai_landmarks.metrics.points import mre, sdr
-
-        results = self.results[name]
-        errors = results.errors_mm()
-        rates = {key: sdr(errors, [float(key)])[float(key)] for key in SDR}
-        return {"mre": mre(errors), "sdr": rates, "landmark": mre(errors[:, [results.names.index(LANDMARK)]])}
-
-    def _gain(self, name: str, floor: str) -> dict[str, Any]:
-        """How much less than the better floor's errors these are, on the same landmarks of the same images."""
-        from monai_landmarks.metrics.points import PatientBootstrap, mre
-
-        own, other = self.results[name], self.results[floor]
-        chosen = [other.names.index(landmark) for landmark in own.names]
-        errors, floors = own.errors_mm(), other.errors_mm()[:, chosen]
-        low, high = PatientBootstrap(own.patients).mean(errors - floors)
-        return {"floor": floor, "ratio": mre(errors) / mre(floors), "difference_ci95": [low, high]}
-
     def models(self, name: str) -> Path:
         """Folder of a stage's weights."""
         return self.output / "models" / slug(name)
 
     def folder(self, name: str) -> Path:
-        """Where a row's evaluation lies; ATD-Adapter's is the demo's, SLA's is of one landmark and lies apart."""
+        """Where a row's evaluation lies; ATD-Adapter's is the run's, SLA's is of one landmark and lies apart."""
         if name in (SLA, ATD):
             return self.output / "stages" / slug(name)
         return self.output if name == ADAPTER else self.output / slug(name)
 
-    def compared(self) -> dict[str, Path]:
-        """The report's other rows."""
-        return {name: self.folder(name) for name in self.results if name not in (SLA, ADAPTER)}
-
-    def notes(self, rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
-        """What a reader must not miss."""
-        notes = [
-            f"One annotated image ({self.template}), {self.unlabelled} without annotations. Smaller than the sources: "
-            f"{self.settings.longer_side} pixels instead of 384, EfficientNet-lite0 instead of VGG19, a narrower "
-            f"decoder, {self.settings.epochs} epochs instead of 300. SLA is one model a landmark; trained here: "
-            f"{LANDMARK}. The mean shape is a floor that needs all annotations."
-        ]
-        for name in STAGES:
-            low, high = rows[name]["difference_ci95"]
-            notes.append(
-                f"{name}: MRE {rows[name]['ratio']:.2f} times that of the {rows[name]['floor']}, difference "
-                f"{low:.1f} to {high:.1f} mm (95 %, paired bootstrap over patients)."
-            )
-        return notes
-
-    def table(self, rows: Mapping[str, Mapping[str, Any]]) -> Table:
-        """The rows for a terminal."""
-        from rich.table import Table
-
-        headings = ("MRE", *(f"<{float(key):g}" for key in SDR), "head", "models", "M par.", "min", "s/image", "MB")
-        table = Table(title=f"{len(self.results[CC2D].case_ids)} held-out simulated patients, mm and per cent")
-        table.add_column("row")
-        for heading in headings:
-            table.add_column(heading, justify="right")
-        for name, row in rows.items():
-            errors = [f"{row['mre']:.2f}", *(f"{100 * row['sdr'][key]:.1f}" for key in SDR)]
-            cost = ["-"] * 5
-            if "models" in row:
-                cost = [str(row["models"]), f"{row['parameters'] / 1e6:.1f}", f"{row['minutes']:.1f}"]
-                cost += [f"{row['seconds']:.2f}", f"{row['memory_mb']:.0f}"]
-            table.add_row(name, *(errors if name != SLA else ["-"] * 3), f"{row['landmark']:.2f}", *cost)
-        table.caption = (
-            f"head: MRE of {LANDMARK}; models: for all landmarks (parameters, time and memory are one model's); min: "
-            "training, earlier stages included; MB: peak memory of a process that looks at one image"
-        )
-        return table
-
-    def write_provenance(self) -> None:
-        """What the report says of where it comes from."""
-        told = {key: str(value) for key, value in asdict(self.settings).items()}
-        text = json.dumps({"command": "monai-landmarks demo-one-shot", **told, "template": self.template})
-        (self.output / "provenance.json").write_text(text + "\n", encoding="utf-8")
-
-    def _train(self, name: str, configs: tuple[str, ...], **more: Any) -> None:
-        # The template by its id: without it each stage would find it anew.
-        self._run("one_shot", "training", configs, {**self._options(name), "template": self.template, **more})
-
-    def _options(self, name: str) -> dict[str, Any]:
+    def options(self, name: str) -> dict[str, Any]:
+        """Config entries of a stage's training and evaluation."""
         from monai.utils import path_to_sqlite_uri
 
-        own = {} if name == TPL else {"decoder_channels": [64, 64, 32, 32], "batch_size": 4}
+        # The second networks of F2 and TPL have settings of their own.
+        own = {F2: {}, TPL: {"longer_side": self.settings.longer_side}}
+        network = {"longer_side": self.settings.longer_side, **self.settings.network}
         return {
             "dataset_file": str(self.dataset_file),
             "output_dir": str(self.folder(name)),
             "ckpt_dir": str(self.models(name)),
-            "longer_side": self.settings.longer_side,
             "seed": self.settings.seed,
             "progress": sys.stderr.isatty(),
             "run_name": name,
             "tracking_uri": path_to_sqlite_uri((self.output / "mlflow.db").resolve()),
-            **own,
+            **own.get(name, network),
         }
 
-    def _run(self, bundle: str, run_id: str, configs: tuple[str, ...], options: Mapping[str, Any]) -> None:
+    def run(self, bundle: str, run_id: str, configs: tuple[str, ...], options: Mapping[str, Any]) -> None:
+        """A run id of one of the bundles."""
         from monai_landmarks.engines.workflow import run_bundle
 
         run_bundle(self.output / bundle, run_id, configs, **options)
 
-    def _read(self, name: str) -> Results:
-        from monai_landmarks.metrics import Results
-
-        return Results.read_csv(self.folder(name) / "cases.csv")
-
-    def _write_floor(self, name: str, results: Results) -> None:
-        from monai_landmarks.metrics.evaluation import EvaluationOptions, write_evaluation
-
-        write_evaluation(self.folder(name), results, self.dataset, "test", EvaluationOptions())
+    def _train(self, name: str, stage: tuple[str, ...], **own: Any) -> None:
+        # The template by its id: without it each stage would find it anew.
+        options = {**self.options(name), "template": self.template, **own}
+        self.run("one_shot", "training", ("train", *self.settings.configs, *stage), options)
 
 
 def labels_of(case: Any, scheme: Any) -> Any:

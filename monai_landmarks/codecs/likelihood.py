@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 TINY = torch.finfo(torch.float32).tiny
-# Logits of similarities at or below this are those of a landmark without a template: five scales' floors of 1e-3 make
-# log 1e-15 = -34.5 (`networks.one_shot`).
-NOTHING = -34.0
+# Logits of similarities at or below this are those of a landmark without a template: five scales' floors of 1e-2 make
+# log 1e-10 = -23.0 (`networks.one_shot`).
+NOTHING = -22.5
 
 
 class Maps(NamedTuple):

@@ -15,12 +15,12 @@ import torch
 from monai_landmarks.data.dataset import Case, LandmarkDataset
 from monai_landmarks.data.one_shot import one_template, template_case
 from monai_landmarks.engines.inference import inference_workflow
-from monai_landmarks.engines.pseudo_labels import READER, plain_tensor, pseudo_dataset
+from monai_landmarks.engines.pseudo_labels import READER, inside, plain_tensor, pseudo_dataset
 from monai_landmarks.engines.template_choice import Proposed, propose_templates
 from monai_landmarks.engines.workflow import refuse_special_paths
 from monai_landmarks.errors import ConfigError
 from monai_landmarks.networks.embedding import EmbeddingNet
-from monai_landmarks.networks.one_shot import OneShotNet
+from monai_landmarks.networks.one_shot import TakesTemplate
 from monai_landmarks.sharing.bundles import check_landmarks, settings_of
 from monai_landmarks.transforms.geometry import PointsFollowImaged
 
@@ -57,7 +57,7 @@ class Proposer:
         Raises:
             ConfigError: no such training case, no point in it; no one-shot model.
         """
-        if not isinstance(self.network, OneShotNet):
+        if not isinstance(self.network, TakesTemplate):
             raise ConfigError(f"template {template}: this bundle's model is not a one-shot one; leave --template out")
         case = template_case(self.dataset, template, reader)
         item = PointsFollowImaged("points")(self._loaded(case, reader))
@@ -66,7 +66,10 @@ class Proposer:
 
     @torch.no_grad()
     def points(self, cases: Iterable[Case]) -> dict[str, np.ndarray]:
-        """By case id (K, 3): row, column in the original image, NaN where absent, and confidence."""
+        """By case id (K, 3): row, column in the original image, and confidence.
+
+        Row and column are NaN where the landmark is absent, or lies in the padding outside the image.
+        """
         inferer, postprocessing = self.content("inferer"), self.content("postprocessing")
         found = {}
         for case in cases:
@@ -74,7 +77,7 @@ class Proposer:
             logits = inferer(plain_tensor(item["image"])[None].to(self.device), self.network)
             rows = np.array(postprocessing({**item, "pred": logits[0]})["pred"])
             rows[rows[:, 3] < PRESENT_FROM, :2] = np.nan
-            found[case.id] = rows[:, :3]
+            found[case.id] = inside(rows[:, :3], item["size"])
         return found
 
     def _loaded(self, case: Case, reader: str = "mean") -> Any:

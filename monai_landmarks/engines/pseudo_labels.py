@@ -21,7 +21,7 @@ from monai_landmarks.codecs.decode import Codec
 from monai_landmarks.data.dataset import Annotation, Case, LandmarkDataset
 from monai_landmarks.data.one_shot import LandmarkSampler
 from monai_landmarks.errors import ConfigError
-from monai_landmarks.networks.one_shot import OneShotNet
+from monai_landmarks.networks.one_shot import OneShotNet, TakesTemplate
 from monai_landmarks.transforms.geometry import move_points
 
 READER = "one_shot"
@@ -145,7 +145,9 @@ class InferPseudoLabels:
     def in_original_pixels(self) -> dict[str, np.ndarray]:
         """What `pseudo_dataset` takes."""
         return {
-            item["case_id"]: np.column_stack([move_points(points, item["to_original"]).numpy(), sure.numpy()])
+            item["case_id"]: inside(
+                np.column_stack([move_points(points, item["to_original"]).numpy(), sure.numpy()]), item["size"]
+            )
             for item, points, sure in zip(self.images, self.labels.points, self.labels.confidence)
         }
 
@@ -162,7 +164,7 @@ class TemplateHandler:
     """
 
     def __init__(
-        self, network: OneShotNet, template: Sequence[Mapping[str, Any]], look: InferPseudoLabels | None = None
+        self, network: TakesTemplate, template: Sequence[Mapping[str, Any]], look: InferPseudoLabels | None = None
     ) -> None:
         self.network = network
         self.template = template
@@ -237,6 +239,18 @@ def _annotation(names: Sequence[str], rows: np.ndarray, reader: str) -> Annotati
         points={name: (round(column, 2), round(row, 2)) for name, (row, column, _) in placed.items()},
         confidence={name: round(sure, 4) for name, (_, _, sure) in placed.items()},
     )
+
+
+def inside(rows: np.ndarray, size: Sequence[int]) -> np.ndarray:
+    """Points without those outside their image: a network may find one in the padding, where no reader can put it.
+
+    Args:
+        rows: (K, 3 or more), row and column first; changed in place: NaN for both, where they lie outside.
+        size: rows and columns of the image.
+    """
+    limits = np.asarray(size, dtype=float) - 0.5
+    rows[~((rows[:, :2] >= -0.5) & (rows[:, :2] < limits)).all(1), :2] = np.nan
+    return rows
 
 
 def plain_tensor(value: Any) -> Tensor:

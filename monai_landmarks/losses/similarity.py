@@ -191,3 +191,21 @@ class CosineMapLoss(nn.Module):
         down = ((rows - centre[..., :1]) / self.sigma).square()[..., :, None]
         across = ((columns - centre[..., 1:]) / self.sigma).square()[..., None, :]
         return torch.exp(-0.5 * (down + across))
+
+
+class FineMapsLoss(nn.Module):
+    """FM-OSD's for both parts of `networks.fine.FinePairNet`: the whole image's maps, and each landmark's window.
+
+    Args:
+        whole: for the whole image's maps, with the key of the points in what the coarse network sees.
+        window: for the windows', with the key of the points in their windows.
+    """
+
+    def __init__(self, whole: CosineMapLoss, window: CosineMapLoss) -> None:
+        super().__init__()
+        self.whole = whole
+        self.window = window
+
+    def forward(self, maps: tuple[Tensor, Tensor], target: Mapping[str, Tensor]) -> Tensor:
+        """The sum of both."""
+        return self.whole(maps[0], target) + self.window(maps[1], target)

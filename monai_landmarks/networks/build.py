@@ -11,8 +11,9 @@ from monai_landmarks.codecs.decode import codec_from, likelihood_of
 from monai_landmarks.errors import ConfigError
 from monai_landmarks.networks.embedding import EmbeddingNet
 from monai_landmarks.networks.ensemble import LandmarkEnsemble
+from monai_landmarks.networks.fine import FineOneShotNet
 from monai_landmarks.networks.hourglass import HourglassNet
-from monai_landmarks.networks.one_shot import OneShotNet
+from monai_landmarks.networks.mutual import template_network
 from monai_landmarks.networks.two_pass import TwoPassNet
 from monai_landmarks.networks.unet import LandmarkUNet
 
@@ -22,9 +23,10 @@ def network_from(settings: Mapping[str, Any], landmarks: int) -> nn.Module:
 
     Args:
         settings: `hourglass`, the arguments of a `HourglassNet`; `one_shot`, those of the `EmbeddingNet` in a
-            `OneShotNet`; or `backbone` and `decoder_channels` of a U-Net, and
-            with `second_pass` (`coarse_size`, `window`, `codec`) two such U-Nets. `ensemble`, a list of such settings:
-            the mean of these networks (`sharing.ensembles`).
+            `OneShotNet`, with `matching` if its matches are mutual (`networks.mutual`) and `fine` if it looks twice
+            (`networks.fine`); or `backbone` and `decoder_channels` of a U-Net, and with `second_pass` (`coarse_size`,
+            `window`, `codec`) two such U-Nets. `ensemble`, a list of such settings: the mean of these networks
+            (`sharing.ensembles`).
         landmarks: number of output channels.
 
     Raises:
@@ -36,12 +38,18 @@ def network_from(settings: Mapping[str, Any], landmarks: int) -> nn.Module:
     if "hourglass" in settings:
         return HourglassNet(landmarks, **settings["hourglass"])
     if "one_shot" in settings:
-        return OneShotNet(EmbeddingNet(**settings["one_shot"]), landmarks)
+        return _one_shot(settings, landmarks)
     second = settings.get("second_pass")
     if second is None:
         return _unet(settings, landmarks)
     coarse, fine = _unet(settings, landmarks), _unet(settings, landmarks)
     return TwoPassNet(coarse, fine, second["coarse_size"], second["window"], codec_from(second["codec"]))
+
+
+def _one_shot(settings: Mapping[str, Any], landmarks: int) -> nn.Module:
+    network = template_network(EmbeddingNet(**settings["one_shot"]), landmarks, settings.get("matching"))
+    fine = settings.get("fine")
+    return FineOneShotNet(network, codec=codec_from(settings["decoder"]), **fine) if fine else network
 
 
 def output_stride(settings: Mapping[str, Any]) -> int:

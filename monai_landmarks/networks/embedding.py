@@ -71,6 +71,7 @@ class EmbeddingNet(nn.Module):
         self.channels = embedding
         self.adapter_channels = adapter_channels
         self.encoder, taps, (mean, std) = _encoder(encoder)
+        self.taps = taps
         if encoder_weights is not None:
             fill_encoder(self.encoder, encoder, encoder_weights)
         self.encoder.requires_grad_(not frozen)

@@ -117,13 +117,14 @@ def lite0_state_dict() -> dict[str, Tensor]:
 
 
 def load_encoder_weights(encoder: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
-    """Copy a state dict into an encoder; a classifier's head in it is ignored, anything else must fit exactly.
+    """Copy a state dict into an encoder; a classifier's head in it, and what begins like one of the encoder's `unused`,
+    is ignored, anything else must fit exactly.
 
     Raises:
         ConfigError: naming the keys that are missing, superfluous or of another shape.
     """
     own = encoder.state_dict()
-    heads = ("_fc.", "_conv_head.", "_bn1.", "fc.", "classifier.", "head.")
+    heads = ("_fc.", "_conv_head.", "_bn1.", "fc.", "classifier.", "head.", *getattr(encoder, "unused", ()))
     given = {k: v for k, v in state.items() if k in own or not k.startswith(heads)}
     missing = sorted(k for k in own if k not in given and not k.startswith(heads))
     surplus = sorted(set(given) - set(own))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from functools import reduce
+from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -18,10 +19,19 @@ from torch import Tensor, nn
 from monai_landmarks.errors import ConfigError
 from monai_landmarks.networks.embedding import STRIDES, EmbeddingNet
 
-# The least similarity a scale can state. Far above float32's rounding of a cosine, which would otherwise decide logits.
-FLOOR = 1e-3
+# The least similarity a scale can state. So far above float32's rounding of a cosine (a few 1e-6) that ONNX Runtime's
+# logits differ from PyTorch's by less than 1e-3; the best place of a map is far above it at every scale.
+FLOOR = 1e-2
 # Logit of every pixel of a landmark the template does not show.
 LOWEST = len(STRIDES) * math.log(FLOOR)
+
+
+@runtime_checkable
+class TakesTemplate(Protocol):
+    """A network that can be given another template (`OneShotNet.set_template`)."""
+
+    def set_template(self, image: Tensor, points: Tensor) -> None:
+        """Take the descriptors of the template's points."""
 
 
 class OneShotNet(nn.Module):
@@ -110,13 +120,18 @@ def descriptors_at(maps: Sequence[Tensor], points: Tensor) -> list[Tensor]:
         For each scale (N, E); 0 where there is no point.
     """
     absent = points.isnan().any(-1, keepdim=True)
-    cells = [_cells(points, stride) for stride in STRIDES]
+    cells = [cells_of(points, stride) for stride in STRIDES]
     return [scale[0, :, at[:, 0], at[:, 1]].T.masked_fill(absent, 0.0) for scale, at in zip(maps, cells)]
 
 
 def offsets_at(points: Tensor) -> Tensor:
     """How far points (N, 2) lie from the centres of the cells that hold them: (5, N, 2) pixels, 0 for no point."""
-    centres = torch.stack([stride * _cells(points, stride) + (stride - 1) / 2 for stride in STRIDES])
+    return torch.stack([centre_offsets(points, stride) for stride in STRIDES])
+
+
+def centre_offsets(points: Tensor, stride: int) -> Tensor:
+    """The same for cells of one stride: (N, 2)."""
+    centres = stride * cells_of(points, stride) + (stride - 1) / 2
     return (points - centres).masked_fill(points.isnan().any(-1, keepdim=True), 0.0)
 
 
@@ -135,18 +150,18 @@ def similarity_logits(maps: Sequence[Tensor], descriptors: Sequence[Tensor], off
     """
     cosines = (F.conv2d(scale, wanted[:, :, None, None]).float() for scale, wanted in zip(maps, descriptors))
     resized = (
-        _resized(cosine.clamp(0.0, 1.0), stride, offset)
+        resized_maps(cosine.clamp(0.0, 1.0), stride, offset)
         for cosine, stride, offset in zip(cosines, STRIDES, offsets.unbind())
     )
     return reduce(torch.add, (cosine.clamp(min=FLOOR).log() for cosine in resized))
 
 
-def _cells(points: Tensor, stride: int) -> Tensor:
+def cells_of(points: Tensor, stride: int) -> Tensor:
     """Index (N, 2) of the cells that hold points; a cell reaches from s i - 0.5 to s i + s - 0.5."""
     return ((points.nan_to_num() + 0.5) / stride).floor().long()
 
 
-def _resized(maps: Tensor, stride: int, offset: Tensor) -> Tensor:
+def resized_maps(maps: Tensor, stride: int, offset: Tensor) -> Tensor:
     """Maps (B, N, rows, columns) of cells, `stride` times as large; each moved by its own `offset` (N, 2) pixels."""
     rows, columns = (_bilinear(cells, stride, offset[:, axis]).to(maps) for axis, cells in enumerate(maps.shape[-2:]))
     return rows @ maps @ columns.mT

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from monai_landmarks.errors import ConfigError
 from monai_landmarks.networks.embedding import EmbeddingNet
+from monai_landmarks.networks.mutual import template_network
 from monai_landmarks.networks.one_shot import OneShotNet
 
 PREFIX = "embedding."
@@ -41,7 +42,11 @@ class PairNet(nn.Module):
 
 
 def one_shot_network(
-    settings: Mapping[str, Any], landmarks: int, encoder_weights: str | Path | None, start: str | Path | None
+    settings: Mapping[str, Any],
+    landmarks: int,
+    encoder_weights: str | Path | None,
+    start: str | Path | None,
+    matching: Mapping[str, Any] | None = None,
 ) -> OneShotNet:
     """The network a training begins with.
 
@@ -50,13 +55,14 @@ def one_shot_network(
         landmarks: number of landmarks.
         encoder_weights: as for `EmbeddingNet`; of no use where there is a start.
         start: models folder of an earlier training (`start_from`), or None.
+        matching: see `template_network`.
 
     Raises:
         ConfigError: weights that are missing or do not fit.
     """
-    if start is None:
-        return OneShotNet(EmbeddingNet(**settings, encoder_weights=encoder_weights), landmarks)
-    return start_from(OneShotNet(EmbeddingNet(**settings), landmarks), Path(start) / "model.pt")
+    weights = encoder_weights if start is None else None
+    network = template_network(EmbeddingNet(**settings, encoder_weights=weights), landmarks, matching)
+    return network if start is None else start_from(network, Path(start) / "model.pt")
 
 
 def start_from(network: OneShotNet, path: str | Path) -> OneShotNet:

@@ -99,14 +99,37 @@ class OneShotArguments(BaseModel):
     adapter_channels: int = Field(ge=0, le=1024)
 
 
+class Matching(BaseModel):
+    """Arguments of a MutualOneShotNet, but for those of its embedding."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    size: list[Side] = Field(min_length=2, max_length=2)
+    count: int = Field(ge=1, le=32)
+    separation: int = Field(ge=1, le=256)
+
+
+class Fine(BaseModel):
+    """Arguments of a FineOneShotNet, but for those of its coarse network."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    coarse_size: list[Side] = Field(min_length=2, max_length=2)
+    window: int = Field(ge=32, le=1024)
+    descriptor: int = Field(ge=1, le=1024)
+    dino: bool
+
+
 class OneShotSettings(Decoding):
-    """A OneShotNet."""
+    """A OneShotNet, which may ask that its matches be mutual, and may look twice."""
 
     one_shot: OneShotArguments
+    matching: Matching | None = None
+    fine: Fine | None = None
     ensemble: list[UNet] = Field(default=[], max_length=0)
 
     def __str__(self) -> str:
-        return f"embeddings on {self.one_shot.encoder}"
+        return f"embeddings on {self.one_shot.encoder}{', with a fine stage' if self.fine else ''}"
 
 
 class SidedSettings(Part):

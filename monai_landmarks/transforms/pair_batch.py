@@ -48,5 +48,28 @@ class PreparePairs(PrepareBatch):
         return image, dict(zip(("image_point", "patch_point"), points)), (patch,), about
 
 
+class PrepareWindows(PrepareBatch):
+    """What `transforms.windows.RandCentresd` has made of each image: image and windows' centres, and the targets.
+
+    Args:
+        channels_last: memory format of the image.
+    """
+
+    def __init__(self, channels_last: bool = False) -> None:
+        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
+
+    def __call__(
+        self,
+        batchdata: Mapping[str, Any],
+        device: str | torch.device | None = None,
+        non_blocking: bool = False,
+        **kwargs: Any,
+    ) -> tuple[Tensor, dict[str, Tensor], tuple[Tensor], dict[str, Any]]:
+        """The image (B, 1, rows, columns), the points and their states, the centres (B, K, 2)."""
+        keys = ("image", "centres", "whole_points", "window_points", "state")
+        image, centres, *targets = (_plain(batchdata[k]).to(device=device, non_blocking=non_blocking) for k in keys)
+        return image.to(memory_format=self.memory_format), dict(zip(keys[2:], targets)), (centres,), {}
+
+
 def _plain(value: Tensor) -> Tensor:
     return value.as_tensor() if hasattr(value, "as_tensor") else value

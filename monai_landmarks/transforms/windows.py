@@ -1,15 +1,16 @@
-"""Windows around landmarks: what the second of two passes is trained on."""
+"""Windows around landmarks: what the second of two passes, or of two stages, is trained on."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from monai.config import KeysCollection
-from monai.transforms import BorderPad, MapTransform, RandomizableTransform, SpatialCrop
+from monai.transforms import BorderPad, MapTransform, Randomizable, RandomizableTransform, SpatialCrop
 
+from monai_landmarks.data.dataset import State
 from monai_landmarks.transforms.geometry import image_affine, move_points
 from monai_landmarks.transforms.regions import squeeze_points
 
@@ -57,3 +58,46 @@ class RandWindowd(RandomizableTransform, MapTransform):
             middle = self.R.uniform(0, 1, 2) * size
         shifted = np.rint(middle + self.R.uniform(-self.jitter, self.jitter, 2)).astype(int)
         return np.clip(shifted, 0, np.array(size) - 1)
+
+
+class RandCentresd(Randomizable, MapTransform):
+    """Say where each landmark's window lies, off its point by a random jitter that stands for the coarse stage's error.
+
+    The item gets `centres` (K, 2), int64 pixels inside the image; `window_points` (K, 2), the points in their windows;
+    `whole_points` (K, 2), the points in the image at `coarse_size`; and `state` (K,), unlabelled where there is none.
+
+    Args:
+        keys: the image (1, rows, columns).
+        window: side of the windows in pixels, even.
+        jitter: largest shift along each axis, in pixels.
+        coarse_size: rows and columns of what the coarse stage sees.
+        points_key: (K, 2) in the image's pixels, NaN for none.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        window: int,
+        jitter: float,
+        coarse_size: Sequence[int],
+        points_key: str = "network_points",
+    ) -> None:
+        super().__init__(keys)
+        self.window = int(window)
+        self.jitter = float(jitter)
+        self.coarse_size = coarse_size
+        self.points_key = points_key
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Add them."""
+        item = dict(data)
+        points = torch.as_tensor(item[self.points_key]).float()
+        size = torch.tensor(item[self.first_key(item)].shape[-2:])
+        jitter = torch.as_tensor(self.R.uniform(-self.jitter, self.jitter, points.shape))
+        centres = (points.nan_to_num() + jitter).round().long().clamp(min=0).minimum(size - 1)
+        known = points.isfinite().all(-1)
+        item["centres"] = centres
+        item["window_points"] = points - centres + self.window // 2
+        item["whole_points"] = (points + 0.5) * torch.tensor(self.coarse_size) / size - 0.5
+        item["state"] = torch.where(known, int(State.PRESENT), int(State.UNLABELLED))
+        return item
