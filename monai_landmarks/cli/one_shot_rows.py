@@ -119,6 +119,6 @@ def terminal_table(rows: Mapping[str, Mapping[str, Any]], landmark: str, title: 
         table.add_row(name, *(errors if name != SLA else ["-"] * 3), one, *cost_cells(row))
     table.caption = (
         f"one: MRE of {landmark}; models: for all landmarks (parameters, time and memory are one model's); min: "
-        "training, earlier stages included; s: one image on the CPU; MB: peak memory of a process that looks at one image"
+        "training, earlier stages included; s: an image; MB: peak memory of a process that looks at one image"
     )
     return table
