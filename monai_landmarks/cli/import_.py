@@ -57,6 +57,9 @@ UnitsOption = Annotated[Units, typer.Option(help="Of .pts files, which do not sa
 Extension = Annotated[str | None, typer.Option(help="Look only at image files that end so.")]
 IgnoredColumns = Annotated[list[str] | None, typer.Option(help="Leave a table's column out; repeatable.")]
 LeaveOut = Annotated[str | None, typer.Option(help="Cases not to import: 038,144.")]
+AllImages = Annotated[
+    bool, typer.Option("--all-images", help="Images of the folder without annotations become cases too.")
+]
 CopyImages = Annotated[bool, typer.Option("--copy-images", help="Copy them beside the data set file.")]
 PatientMap = Annotated[
     Path | None, typer.Option(help="Write a table's patient,pseudonym here. It identifies people: keep it apart.")
@@ -87,6 +90,7 @@ def import_annotations(
     extension: Extension = None,
     ignore_column: IgnoredColumns = None,
     leave_out: LeaveOut = None,
+    all_images: AllImages = False,
     copy_images: CopyImages = False,
     patient_map: PatientMap = None,
     force: Force = False,
@@ -95,7 +99,7 @@ def import_annotations(
 
     Every fault of a file is reported at once, with its line or key. Patients become P0001, P0002, ...
     """
-    from monai_landmarks.data.annotations import ImportOptions, import_several
+    from monai_landmarks.data.annotations import ImportOptions, import_several, with_all_images
     from monai_landmarks.data.splits import hold_out
     from monai_landmarks.data.tables import unused_images
 
@@ -115,6 +119,8 @@ def import_annotations(
         ignore=tuple(ignore_column or ()),
     )
     dataset, imported = import_several(sources, reader or [], options, base)
+    if all_images:
+        dataset = with_all_images(dataset, options)
     unused = unused_images(dataset, extension)
     if validation is not None:
         dataset = hold_out(dataset, validation, seed)

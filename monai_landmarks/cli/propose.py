@@ -26,6 +26,7 @@ Template = Annotated[
     typer.Option(help="Another annotated training case as template; auto: rank the training cases and stop."),
 ]
 Reader = Annotated[str, typer.Option(help="Whose points of the template: a reader's name, or mean.")]
+LeastSure = Annotated[int | None, typer.Option(min=1, help="Only so many cases: those the model is least sure of.")]
 Key = Annotated[Path | None, typer.Option(help="Public key (PEM) a packed bundle must be signed with.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace the output file.")]
 
@@ -42,6 +43,7 @@ def propose(
     models: Models = None,
     template: Template = None,
     reader: Reader = "mean",
+    least_sure: LeastSure = None,
     key: Key = None,
     force: Force = False,
 ) -> None:
@@ -66,10 +68,13 @@ def propose(
             for number, (case, score) in enumerate(ranked[:SHOWN], 1):
                 typer.echo(f"{number:3}  {case}  {score:.3f}")
         elif output is not None:
-            _write(Proposer(folder, dataset, models), dataset, output, template, reader)
+            proposer = Proposer(folder, dataset, models)
+            if template is not None:
+                proposer.use_template(template, reader)
+            _write(proposer, dataset, output, least_sure)
 
 
-def _write(proposer: Proposer, dataset: LandmarkDataset, output: Path, template: str | None, reader: str) -> None:
+def _write(proposer: Proposer, dataset: LandmarkDataset, output: Path, least_sure: int | None) -> None:
     """Write the proposals and say how sure they are."""
     import numpy as np
 
@@ -79,11 +84,11 @@ def _write(proposer: Proposer, dataset: LandmarkDataset, output: Path, template:
     cases = unannotated(dataset)
     if not cases:
         raise ConfigError("every case of the data set is annotated already; there is nothing to propose")
-    if template is not None:
-        proposer.use_template(template, reader)
     labels = proposer.points(cases)
-    pseudo_dataset(dataset, labels, output.parent).save(output)
-    sure = sorted((float(np.nanmean(rows[:, 2])), name) for name, rows in labels.items())
-    least = ", ".join(name for _, name in sure[:5])
-    typer.echo(f"{len(labels)} cases proposed, reader {READER}; least sure of {least}")
+    names = sorted(labels, key=lambda name: float(np.mean(labels[name][:, 2])))[:least_sure]
+    pseudo_dataset(dataset, {name: labels[name] for name in names}, output.parent).save(output)
+    typer.echo(f"{len(names)} cases proposed, reader {READER}; least sure of {', '.join(names[:5])}")
+    missing = sum(int(np.isnan(labels[name][:, 0]).sum()) for name in names)
+    if missing:
+        typer.echo(f"{missing} points not found, or found outside the image: they are left for you to place")
     typer.echo(str(output))

@@ -10,7 +10,7 @@ from monai.data import DistributedSampler
 from monai.transforms import Randomizable
 from torch.utils.data import Dataset
 
-from monai_landmarks.data.dataset import LandmarkDataset
+from monai_landmarks.data.dataset import LandmarkDataset, State
 from monai_landmarks.errors import ConfigError
 
 
@@ -79,7 +79,7 @@ def split_items(dataset: LandmarkDataset, split: str | Sequence[str], reader: st
     Each item has its number under "index", by which metrics tell cases apart.
 
     Raises:
-        ConfigError: there are no such cases.
+        ConfigError: there are no such cases, or nobody has said anything of any.
     """
     splits = [split] if isinstance(split, str) else list(split)
     items = [item for name in splits for item in dataset.datalist(name, reader)]
@@ -87,6 +87,11 @@ def split_items(dataset: LandmarkDataset, split: str | Sequence[str], reader: st
         raise ConfigError(
             f"the data set has no {' or '.join(splits)} cases; `monai-landmarks split DATASET --training 0.7 "
             "--validation 0.15 --test 0.15` makes the splits"
+        )
+    if all((item["state"] == State.UNLABELLED).all() for item in items):
+        raise ConfigError(
+            f"no {' or '.join(splits)} case is annotated (reader: {reader}), so there is nothing to learn from or to "
+            "measure against; annotate some. A training without annotated validation images takes refit.yaml"
         )
     return [{**item, "index": np.int64(number)} for number, item in enumerate(items)]
 

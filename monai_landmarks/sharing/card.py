@@ -8,7 +8,7 @@ from typing import Any
 
 from monai_landmarks.errors import ConfigError
 from monai_landmarks.sharing.metadata import BundleMetadata
-from monai_landmarks.sharing.model_settings import SidedSettings, described
+from monai_landmarks.sharing.model_settings import OneShotSettings, Settings, SidedSettings, described
 
 METRICS = "metrics.json"
 RECORD = "evaluation.json"
@@ -27,6 +27,14 @@ SEEN = {
     "training": "These are images the model was trained on: on others it errs more.",
     "validation": "The model was chosen on these images: on others it errs a little more.",
 }
+# Of a model that knows one annotated image.
+ONE_SHOT_LIMITS = (
+    "- All it knows of a landmark are descriptors of it in one image: an unlucky template costs accuracy everywhere, "
+    "and so does an image unlike it.",
+    "- No annotated image but the template had a part in its training, not even in the choice of its epoch.",
+    "- Presence says whether the template shows the landmark: one that an image does not show is found somewhere all "
+    "the same. Confidence is a similarity, not a probability.",
+)
 
 
 class Evaluation:
@@ -90,6 +98,7 @@ def write_card(path: Path, metadata: BundleMetadata, evaluation: Evaluation, dat
         f"| finds | {len(own.predicted.names)} landmarks of the scheme {own.scheme.name} |",
         f"| data set | {trained.get('name', 'unknown')}, {trained.get('cases', 'unknown')} cases in all its splits "
         f"(digest {str(trained.get('digest', 'unknown'))[:16]}) |",
+        *_annotations(own.settings),
         f"| images | {', '.join(scope) or 'no restriction is noted'} |",
         f"| network | {described(own.settings)}, input {sides[0]} x {sides[1]} |",
         f"| made with | monai_landmarks {own.version}, MONAI {metadata.monai_version}, "
@@ -99,10 +108,10 @@ def write_card(path: Path, metadata: BundleMetadata, evaluation: Evaluation, dat
         metadata.intended_use,
         "",
         "## How well it finds them",
-        *_errors(evaluation, trained),
+        *_errors(evaluation, trained, own.settings),
         "",
         "## Limits",
-        *_limits(evaluation, bool(scope), isinstance(own.settings, SidedSettings)),
+        *_limits(evaluation, bool(scope), own.settings),
         "",
         "## Use",
         "```bash",
@@ -120,19 +129,21 @@ def write_card(path: Path, metadata: BundleMetadata, evaluation: Evaluation, dat
     path.write_text("\n".join(text), encoding="utf-8")
 
 
-def _errors(evaluation: Evaluation, trained: dict[str, Any]) -> list[str]:
+def _annotations(settings: Settings) -> list[str]:
+    """The table's line of a model that has not learned from all annotations of its data set."""
+    if not isinstance(settings, OneShotSettings):
+        return []
+    return ["| learned from | the annotations of one image, the template; of all other images without theirs |"]
+
+
+def _errors(evaluation: Evaluation, trained: dict[str, Any], settings: Settings) -> list[str]:
     metrics, unit = evaluation.metrics, evaluation.unit
     pooled = metrics[unit]
     plane = f", {PLANES.get(metrics['spacing_plane'], metrics['spacing_plane'])}" if unit == "mm" else " of the image"
-    digest = evaluation.record.get("digest")
-    same = digest is not None and digest == trained.get("digest")
-    data = (
-        "the data set it was trained on" if same else f"another data set, {evaluation.record.get('dataset', 'unknown')}"
-    )
     lines = [
-        f"Split `{metrics['split']}` of {data}: {metrics['cases']} images of {metrics['patients']} patients, "
-        f"{metrics['points']} points. Errors are distances in {unit}{plane}. The interval is a 95 % bootstrap over "
-        f"{metrics['bootstrap']['unit']}s.",
+        f"Split `{metrics['split']}` of {_data(evaluation, trained, settings)}: {metrics['cases']} images of "
+        f"{metrics['patients']} patients, {metrics['points']} points. Errors are distances in {unit}{plane}. The "
+        f"interval is a 95 % bootstrap over {metrics['bootstrap']['unit']}s.",
         "",
         f"| landmark | points | mean error, {unit} | median | "
         + " | ".join(f"within {r} {unit}" for r in pooled["sdr"])
@@ -154,7 +165,18 @@ def _errors(evaluation: Evaluation, trained: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _limits(evaluation: Evaluation, scoped: bool, sided: bool) -> list[str]:
+def _data(evaluation: Evaluation, trained: dict[str, Any], settings: Settings) -> str:
+    """Which data set was evaluated, as far as the digests tell."""
+    name = evaluation.record.get("dataset", "unknown")
+    if isinstance(settings, OneShotSettings):
+        # Its training's digest is that of a data set with one annotation.
+        return f"the data set {name}, with all annotations"
+    digest = evaluation.record.get("digest")
+    same = digest is not None and digest == trained.get("digest")
+    return "the data set it was trained on" if same else f"another data set, {name}"
+
+
+def _limits(evaluation: Evaluation, scoped: bool, settings: Settings) -> list[str]:
     metrics = evaluation.metrics
     found = metrics[evaluation.unit]
     worst = f"The largest error of the evaluation was {_number(found['max'])} {evaluation.unit}"
@@ -169,7 +191,9 @@ def _limits(evaluation: Evaluation, scoped: bool, sided: bool) -> list[str]:
         lines.insert(0, f"- {SEEN[metrics['split']]}")
     if scoped:
         lines.append("- Images whose header names another modality, body part or view are refused.")
-    if sided:
+    if isinstance(settings, OneShotSettings):
+        lines += ONE_SHOT_LIMITS
+    if isinstance(settings, SidedSettings):
         lines.append("- Images that do not say their pixel spacing or which side they show need both from their user.")
     return lines
 

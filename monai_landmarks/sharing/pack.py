@@ -28,7 +28,7 @@ from monai_landmarks.sharing.layout import (
 )
 from monai_landmarks.sharing.manifest import write_manifest
 from monai_landmarks.sharing.metadata import BundleMetadata, check_metadata
-from monai_landmarks.sharing.privacy import check_settings, check_texts, identifiers_of
+from monai_landmarks.sharing.privacy import check_settings, check_template, check_texts, identifiers_of
 from monai_landmarks.sharing.safe_config import check_configs
 from monai_landmarks.sharing.safe_onnx import check_onnx
 from monai_landmarks.sharing.safe_weights import check_region, check_weights
@@ -102,6 +102,7 @@ def pack_bundle(
         check_texts(folder, identifiers_of(results, dataset))
         check_region(folder, metadata)
         check_weights(folder)
+        check_template(folder)
         selftest = make_selftest(folder, metadata)
         check_onnx(folder, metadata)
         write_manifest(folder, metadata.name, metadata.version)

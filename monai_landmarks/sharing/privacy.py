@@ -14,9 +14,10 @@ from typing import Any
 import monai_landmarks
 from monai_landmarks.data.dataset import load_dataset
 from monai_landmarks.data.table_cases import READER
-from monai_landmarks.sharing.layout import BundleError, is_text
+from monai_landmarks.sharing.layout import WEIGHTS, BundleError, is_text
 from monai_landmarks.sharing.safe_expressions import parsed
 from monai_landmarks.sharing.safe_files import entries, read_json, read_yaml
+from monai_landmarks.sharing.safe_weights import read_weights
 from monai_landmarks.simulate.presets import PRESETS
 
 # A folder of the root and something below it; not the rest of an address or of "a/b", nor what a config appends to a
@@ -27,14 +28,17 @@ ABSOLUTE = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 HOME = re.compile(rb"/(?:home|Users|root)/[\w.-]+/|(?i:[a-z]:\\users\\[\w.-]+)")
+# The end of its name in `networks.mutual`.
+TEMPLATE_IMAGE = "template_image"
 # What a config says of the computer or the people it was trained with, and what it may say all the same.
 PRIVATE_SETTINGS = {
     "reader": ("mean",),
-    "run_name": ("second pass",),
+    "run_name": ("second pass", "fine stage"),
     "tracking_uri": (),
     "dataset_file": (),
     "dataset_dir": (),
     "encoder_weights": ("package",),
+    "dino_weights": ("",),
 }
 # What an expression for one of them may name: the package's simulated data sets, and the folder of their images.
 PUBLIC = frozenset({*PRESETS, "images"})
@@ -86,6 +90,19 @@ def check_settings(folder: Path) -> None:
                     f"{name}, {place}: {told[0]!r} tells of your people or computers; set it to "
                     f"{' or '.join((*allowed, 'null'))} there and give it on the command line when you train"
                 )
+
+
+def check_template(folder: Path) -> None:
+    """Refuse a one-shot model that holds its template's image, not its descriptors alone: it is a patient's radiograph.
+
+    Raises:
+        BundleError: naming the file and the remedy.
+    """
+    if any(key.endswith(TEMPLATE_IMAGE) for key in read_weights(folder / WEIGHTS, WEIGHTS)):
+        raise BundleError(
+            f"{WEIGHTS}: holds the radiograph of its template, which mutual matches need; pack the model of a training "
+            "without matching.yaml"
+        )
 
 
 def identifiers_of(evaluation: Path, dataset: Path | None) -> set[str]:

@@ -1,57 +1,29 @@
 """The one-shot bundle as it is shipped, every stage for real, shrunk."""
 
-import csv
 import json
 import math
 
 import pytest
 import torch
 import yaml
-from bundle_runner import Runner
-from monai.bundle import ConfigWorkflow, verify_net_in_out
+from bundle_checks import (
+    check_last_epoch_is_kept,
+    check_network,
+    check_properties,
+    check_resumes_to_the_same_end,
+    check_same,
+    read_metrics,
+    read_rows,
+    weights,
+)
+from bundle_runner import ONE_SHOT, TWO_PROCESSES, Runner
 
 from monai_landmarks.data.dataset import load_dataset
 from monai_landmarks.engines.propose import Proposer, pseudo_training_set
-from monai_landmarks.handlers.history import read_history
 from monai_landmarks.sharing.bundles import copy_bundle, load_metadata, shipped_bundles
 
 SHIPPED = shipped_bundles()["one_shot"]
-SMALL = {
-    "longer_side": 64,
-    "decoder_channels": "[8,8,8,8]",
-    "embedding": 8,
-    "batch_size": 4,
-    "progress": False,
-    "max_epochs": 2,
-}
 ADAPTED = {"adapter_channels": 2}
-
-
-@pytest.fixture(scope="session")
-def one_shot(tmp_path_factory, blobs):
-    """The bundle, trained without annotations for two epochs."""
-    runner = Runner(copy_bundle("one_shot", tmp_path_factory.mktemp("one_shot") / "bundle"), blobs, SMALL)
-    runner.output = runner("training")
-    return runner
-
-
-@pytest.fixture
-def again(tmp_path, blobs):
-    return Runner(copy_bundle("one_shot", tmp_path / "bundle"), blobs, SMALL)
-
-
-def weights(path):
-    return torch.load(path, weights_only=True)
-
-
-def same(one, other):
-    assert one.keys() == other.keys()
-    assert all(torch.equal(one[key], other[key]) for key in one)
-
-
-def read_rows(path):
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def test_training_tells_its_time_and_leaves_everything(one_shot):
@@ -62,38 +34,22 @@ def test_training_tells_its_time_and_leaves_everything(one_shot):
     assert settings["one_shot"]["decoder_channels"] == [8, 8, 8, 8]
     assert settings["decoder"]["likelihood"] == "Similarity"
     # The last epoch's, with the descriptors of its own weights.
+    check_last_epoch_is_kept(models)
     state = weights(models / "model.pt")
-    same(state, weights(models / "checkpoint.pt")["network"])
     assert all(state[f"template_{scale}"].norm(dim=1) == pytest.approx([1, 1, 1], abs=1e-4) for scale in range(5))
 
 
 @pytest.mark.parametrize("configs", [("train",), ("train", "sla", "adapter"), ("train", "template"), ("inference",)])
 def test_no_property_is_missing(one_shot, blobs, configs):
-    options = {"dataset_dir": str(blobs.parent / "images"), "bundle_root": str(one_shot.root)}
+    options = {"dataset_dir": str(blobs.parent / "images")}
     if configs[0] == "train":
-        options |= {**SMALL, "decoder_channels": [8, 8, 8, 8], "dataset_file": str(blobs)}
-    workflow = ConfigWorkflow(
-        config_file=[str(one_shot.root / "configs" / f"{name}.yaml") for name in configs],
-        logging_file=False,
-        workflow_type=configs[0],
-        **options,
-    )
-    workflow.initialize()
-    assert workflow.check_properties() == []
-    assert workflow.evaluator is not None
-    assert workflow.network_def is not None
+        options |= {**ONE_SHOT, "decoder_channels": [8, 8, 8, 8], "dataset_file": str(blobs)}
+    check_properties(one_shot.root, configs, **options)
 
 
 def test_the_network_gives_what_the_metadata_says(one_shot):
-    for meta in (one_shot.root / "models" / "metadata.json", one_shot.root / "configs" / "metadata.json"):
-        verify_net_in_out(
-            net_id="network_def",
-            meta_file=str(meta),
-            config_file=str(one_shot.root / "configs" / "inference.yaml"),
-            device="cpu",
-            bundle_root=str(one_shot.root),
-            **({} if "models" in str(meta) else {"ckpt_dir": "nowhere"}),
-        )
+    check_network(one_shot.root, "models/metadata.json")
+    check_network(one_shot.root, "configs/metadata.json", ckpt_dir="nowhere")
 
 
 def test_training_and_inference_see_images_alike():
@@ -103,7 +59,7 @@ def test_training_and_inference_see_images_alike():
 
 def test_evaluation_and_inference(one_shot, blobs):
     one_shot("evaluate", ("train", "evaluate"))
-    metrics = json.loads((one_shot.root / "eval" / "metrics.json").read_text())
+    metrics = read_metrics(one_shot.root / "eval")
     assert (metrics["split"], metrics["cases"], metrics["points"]) == ("test", 3, 9)
     one_shot("inference", ("inference",), dataset_dir=blobs.parent / "images")
     found = {
@@ -130,7 +86,7 @@ def test_no_annotation_but_the_templates_is_learned_from(one_shot, again, blobs,
         dataset.model_copy(update={"cases": cases}).relocated(tmp_path).save(file)
         models = tmp_path / name
         again("training", dataset_file=file, ckpt_dir=models, output_dir=tmp_path / "eval")
-        same(weights(models / "model.pt"), weights(one_shot.root / "models" / "model.pt"))
+        check_same(weights(models / "model.pt"), weights(one_shot.root / "models" / "model.pt"))
 
 
 def test_another_template_is_another_run(one_shot):
@@ -147,7 +103,7 @@ def test_one_landmark_learns_from_pseudo_labels(one_shot, tmp_path):
     assert all(case.annotations[-1].reader == "one_shot" for case in training)
     assert [len(case.annotations) for case in training] == [2] + [1] * 7
     one_shot("evaluate", ("train", "sla", "evaluate"), **folders)
-    assert json.loads((tmp_path / "eval" / "metrics.json").read_text())["points"] == 3
+    assert read_metrics(tmp_path / "eval")["points"] == 3
     with pytest.raises(AssertionError, match="check_landmarks"):
         one_shot("evaluate", ("train", "evaluate"), ckpt_dir=tmp_path / "models")
 
@@ -164,22 +120,14 @@ def test_template_copies_then_adapters(one_shot, tmp_path):
     assert frozen
     assert all(torch.equal(state[key], states[0][key]) for state in states for key in frozen)
     one_shot("evaluate", ("train", "evaluate"), **second)
-    assert json.loads((tmp_path / "eval" / "metrics.json").read_text())["points"] == 9
+    assert read_metrics(tmp_path / "eval")["points"] == 9
 
 
 def test_a_killed_run_resumes_to_the_same_end(one_shot, again, tmp_path):
-    options = {"max_epochs": 4, "start": one_shot.root / "models", **ADAPTED}
-    configs = ("train", "sla", "adapter")
-    again.kill_during(2, configs=configs, **options)
-    assert 2 <= len(read_history(again.root / "eval" / "history.csv")) < 4
-    assert "Continuing after epoch" in again("training", configs, **options)
-    again("training", configs, **options, ckpt_dir=tmp_path / "whole", output_dir=tmp_path / "whole_eval")
-    resumed, straight = (weights(folder / "checkpoint.pt") for folder in (again.root / "models", tmp_path / "whole"))
-    assert resumed["epoch"] == straight["epoch"] == 4
-    same(resumed["network"], straight["network"])
-    labels = [state["objects"]["pseudo_labels"] for state in (resumed, straight)]
-    assert torch.equal(labels[0]["points"].nan_to_num(-1), labels[1]["points"].nan_to_num(-1))
-    same(weights(again.root / "models" / "model.pt"), weights(tmp_path / "whole" / "model.pt"))
+    options = {"start": one_shot.root / "models", **ADAPTED}
+    both = check_resumes_to_the_same_end(again, tmp_path, ("train", "sla", "adapter"), **options)
+    labels = [state["objects"]["pseudo_labels"]["points"].nan_to_num(-1) for state in both]
+    assert torch.equal(*labels)
 
 
 def test_pseudo_labels_train_another_network(one_shot, blobs, tmp_path):
@@ -195,21 +143,19 @@ def test_pseudo_labels_train_another_network(one_shot, blobs, tmp_path):
     runner = Runner(copy_bundle("label_augmentation", tmp_path / "bundle"), tmp_path / "pseudo.json", small)
     runner("training", reader="one_shot")
     runner("evaluate", ("train", "evaluate"), dataset_file=blobs)
-    assert json.loads((runner.root / "eval" / "metrics.json").read_text())["points"] == 9
+    assert read_metrics(runner.root / "eval")["points"] == 9
 
 
 @pytest.mark.slow
 def test_two_processes_train_adapters(one_shot, again):
     """The multi-GPU override on two CPU processes (gloo): both have the same pseudo-labels."""
-    import subprocess
-
-    command = again.command("training", ("train", "sla", "adapter", "multi_gpu_train"), max_epochs=2, **ADAPTED)
-    torchrun = [command[0], "-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone", *command[1:]]
-    done = subprocess.run(
-        torchrun, cwd=again.root, env=again.environment(), capture_output=True, text=True, timeout=600
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    same(weights(again.root / "models" / "model.pt"), weights(again.root / "models" / "checkpoint.pt")["network"])
+    told = "$torch.save(@pseudo_labels.state_dict(), @ckpt_dir + '/labels' + repr(dist.get_rank()) + '.pt')"
+    (again.root / "configs" / "told.yaml").write_text(json.dumps({"training": ["$@train#trainer.run()", told]}))
+    again.alone("training", ("train", "sla", "adapter", "multi_gpu_train", "told"), TWO_PROCESSES, **ADAPTED)
+    check_last_epoch_is_kept(again.root / "models")
+    labels = [weights(again.root / "models" / f"labels{rank}.pt") for rank in (0, 1)]
+    assert labels[0]["points"].isfinite().all()
+    check_same(*labels)
 
 
 @pytest.mark.slow
@@ -219,5 +165,5 @@ def test_the_network_learns(one_shot, tmp_path):
     more = {"max_epochs": 20, "batch_size": 8, "pairs_per_image": 4, "embedding": 16}
     one_shot("training", **folders, **{**more, "decoder_channels": "[16,16,16,16]"})
     one_shot("evaluate", ("train", "evaluate"), **folders)
-    metrics = json.loads((tmp_path / "eval" / "metrics.json").read_text())
+    metrics = read_metrics(tmp_path / "eval")
     assert metrics["px"]["mre"] < 2.5

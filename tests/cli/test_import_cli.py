@@ -51,6 +51,26 @@ def test_everything_at_once(run, table):
     assert load_dataset(output).digest() == dataset.digest()
 
 
+def test_images_without_annotations_can_be_cases_too(run, make_blobs, tmp_path):
+    folder, images = tmp_path, make_blobs(tmp_path / "data").parent / "images"
+    (folder / "one.csv").write_text("image,a_left_x,a_left_y\n03,1,2\n05,1,2\n")
+    (images / "notes.txt").write_text("no image")
+    options = ["--images", images, "--all-images", "--spacing", "0.5", "--leave-out", "05"]
+    result = run(folder / "one.csv", *options, "--output", folder / "d.json")
+    dataset = load_dataset(folder / "d.json")
+    assert {case.id for case in dataset.cases} == {f"{number:02}" for number in range(14)} - {"05"}
+    assert [case.id for case in dataset.cases if case.annotations] == ["03"]
+    assert all((case.size, case.spacing_mm, case.split) == ((80, 64), (0.5, 0.5), None) for case in dataset.cases)
+    assert all((dataset.root / case.image).is_file() for case in dataset.cases)
+    assert "not used: 05.png" in result.output
+    # More annotations of the same images, and nothing is lost.
+    (folder / "more.csv").write_text("image,a_left_x,a_left_y\n07,3,4\n")
+    run(folder / "more.csv", "--merge", folder / "d.json", "--output", folder / "e.json")
+    merged = load_dataset(folder / "e.json")
+    assert [case.id for case in merged.cases if case.annotations] == ["03", "07"]
+    assert len(merged.cases) == 13
+
+
 def test_copied_images_make_the_data_set_whole(run, table):
     folder = table.parent
     options = ["--images", folder / "images", "--split-names", "held=test", "--copy-images"]

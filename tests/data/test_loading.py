@@ -4,7 +4,9 @@ import torch
 from monai.data import CacheDataset, DataLoader
 from monai.transforms import Compose, RandGaussianNoised, ToTensord
 
-from monai_landmarks.data.loading import EpochSampler, SeededDataset
+from monai_landmarks.data.dataset import load_dataset
+from monai_landmarks.data.loading import EpochSampler, SeededDataset, split_items
+from monai_landmarks.errors import ConfigError
 
 
 class Number:
@@ -81,3 +83,14 @@ def test_repeats_draw_several_samples_of_each_item():
     of_zero = [item["image"] for item in drawn if item["value"] == 0]
     assert not torch.equal(of_zero[0], of_zero[1])
     assert not torch.equal(of_zero[1], of_zero[2])
+
+
+def test_a_split_nobody_has_annotated_is_no_split_to_use(blobs):
+    dataset = load_dataset(blobs)
+    cases = [c if c.split == "training" else c.model_copy(update={"annotations": []}) for c in dataset.cases]
+    partly = dataset.model_copy(update={"cases": cases})
+    assert len(split_items(partly, "training", "mean")) == 8
+    # Enough that some are annotated: for a last model both splits are one.
+    assert len(split_items(partly, ("training", "validation"), "mean")) == 11
+    with pytest.raises(ConfigError, match=r"no validation case is annotated \(reader: maker\).*refit.yaml"):
+        split_items(partly, "validation", "maker")

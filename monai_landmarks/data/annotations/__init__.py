@@ -1,5 +1,5 @@
 from monai_landmarks.data.annotations.exporting import Exported, export_annotations
-from monai_landmarks.data.annotations.gathering import import_several
+from monai_landmarks.data.annotations.gathering import import_several, with_all_images
 from monai_landmarks.data.annotations.importing import Imported, ImportOptions, import_annotations
 from monai_landmarks.data.annotations.landmark_lists import landmark_list
 from monai_landmarks.data.annotations.marks import Format
@@ -18,4 +18,5 @@ __all__ = [
     "import_several",
     "landmark_list",
     "merge_datasets",
+    "with_all_images",
 ]

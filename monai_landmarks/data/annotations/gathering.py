@@ -8,7 +8,11 @@ from pathlib import Path
 
 from monai_landmarks.data.annotations.importing import Imported, ImportOptions, import_annotations
 from monai_landmarks.data.annotations.merging import merge_datasets
-from monai_landmarks.data.dataset import LandmarkDataset
+from monai_landmarks.data.dataset import Case, LandmarkDataset
+from monai_landmarks.data.discover import discover
+from monai_landmarks.data.image_size import image_size
+from monai_landmarks.data.table_cases import case_ids
+from monai_landmarks.data.tables import spacing_pair
 from monai_landmarks.errors import ConfigError
 
 
@@ -40,3 +44,23 @@ def import_several(
     if base is not None:
         datasets, labels = [base.relocated(options.images), *datasets], ["the data set it is merged with", *labels]
     return merge_datasets(datasets, labels, extend=options.scheme is None), parts
+
+
+def with_all_images(dataset: LandmarkDataset, options: ImportOptions) -> LandmarkDataset:
+    """The data set with every other radiograph of the folder as a case that nobody has annotated.
+
+    Args:
+        dataset: just imported: its root is the folder of the images.
+        options: as it was imported with.
+    """
+    suffix = f".{options.extension.lstrip('.').lower()}" if options.extension else ""
+    used = {case.image for case in dataset.cases}
+    found = [file.relative_to(dataset.root).as_posix() for file in discover([dataset.root]).files]
+    others = [image for image in found if image not in used and image.lower().endswith(suffix)]
+    spacing = None if options.spacing_mm is None else spacing_pair(options.spacing_mm)
+    cases = [
+        Case(id=name, image=image, size=image_size(dataset.root / image), spacing_mm=spacing)
+        for (image, _), name in case_ids([(image, 1) for image in others]).items()
+        if name not in options.leave_out
+    ]
+    return merge_datasets([dataset, dataset.model_copy(update={"cases": cases})], ["annotations", dataset.root])
