@@ -17,7 +17,7 @@ setup: $(STAMP) ## Create .venv and install everything, pinned
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(TORCH)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[train,sr,export,demo,dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[train,sr,export,demo,search,federated,dev]"
 	@touch $(STAMP)
 
 demo: $(STAMP) ## Simulate, train, evaluate and report (under 15 minutes on 2 cores)
