@@ -132,6 +132,8 @@ def notes_of(demo: OneShotStages, rows: Mapping[str, Mapping[str, Any]]) -> list
     for name in demo.rows:
         low, high = rows[name]["difference_ci95"]
         gains.append(f"{name} {rows[name]['ratio']:.2f} times ({low:.1f} to {high:.1f} mm)")
+    lacking = [name for name in demo.dataset.names if name not in demo.sought]
+    told = [f"The template lacks {', '.join(lacking)}: they are not looked for and not counted in the table."]
     return [
         f"One annotated image ({demo.template}), {demo.unlabelled} without annotations. Smaller than the sources: "
         f"{demo.settings.longer_side} pixels instead of 384, EfficientNet-lite0 instead of VGG19, a narrower "
@@ -139,4 +141,5 @@ def notes_of(demo: OneShotStages, rows: Mapping[str, Mapping[str, Any]]) -> list
         f"{LANDMARK}. The mean shape is a floor that needs all annotations.",
         f"MRE against the better floor's, the {rows[CC2D]['floor']}, and the difference (95 %, paired bootstrap over "
         f"patients): {'; '.join(gains)}.",
+        *(told if lacking else []),
     ]

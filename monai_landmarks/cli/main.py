@@ -23,6 +23,8 @@ VERBS = (
     "check",
     "bundles",
     "crossvalidate",
+    "search",
+    "federated",
     "baselines",
     "predict",
     "propose",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from monai_landmarks.cli.one_shot_stages import ADAPTER, CC2D, SLA, TPL, OneShotStages
 
 if TYPE_CHECKING:
+    import numpy as np
     from rich.table import Table
 
     from monai_landmarks.metrics import Results
@@ -18,7 +19,7 @@ SDR = ("2.0", "2.5", "3.0", "4.0")
 
 
 class OneShotRows:
-    """Evaluates what was trained, against all annotations of the test split.
+    """Evaluates what was trained, against all annotations of the test split of the landmarks that the template has.
 
     Args:
         stages: trained.
@@ -57,11 +58,16 @@ class OneShotRows:
         """Pooled numbers in mm, and the MRE of each landmark."""
         from monai_landmarks.metrics.points import mre, sdr
 
-        results = self.results[name]
-        errors = results.errors_mm()
-        landmarks = {landmark: mre(errors[:, [number]]) for number, landmark in enumerate(results.names)}
+        names, errors = self._sought(name)
+        landmarks = {landmark: mre(errors[:, [number]]) for number, landmark in enumerate(names)}
         rates = sdr(errors, [float(key) for key in SDR])
         return {"mre": mre(errors), "sdr": {key: rates[float(key)] for key in SDR}, "landmarks": landmarks}
+
+    def _sought(self, name: str) -> tuple[list[str], np.ndarray]:
+        """A row's landmarks that the template has, and the errors of each in mm, (images, landmarks)."""
+        results = self.results[name]
+        chosen = [number for number, landmark in enumerate(results.names) if landmark in self.stages.sought]
+        return [results.names[number] for number in chosen], results.errors_mm()[:, chosen]
 
     def _cost(self, name: str) -> dict[str, Any]:
         """Parameters, time and memory of one model; how many are needed; minutes of training."""
@@ -75,10 +81,9 @@ class OneShotRows:
         """How much less than the better floor's errors these are, on the same landmarks of the same images."""
         from monai_landmarks.metrics.points import PatientBootstrap, mre
 
-        own, other = self.results[name], self.results[floor]
-        chosen = [other.names.index(landmark) for landmark in own.names]
-        errors, floors = own.errors_mm(), other.errors_mm()[:, chosen]
-        low, high = PatientBootstrap(own.patients).mean(errors - floors)
+        (own, errors), (other, floors) = self._sought(name), self._sought(floor)
+        floors = floors[:, [other.index(landmark) for landmark in own]]
+        low, high = PatientBootstrap(self.results[name].patients).mean(errors - floors)
         return {"floor": floor, "ratio": mre(errors) / mre(floors), "difference_ci95": [low, high]}
 
     def _evaluate(self, bundle: str, name: str, stage: tuple[str, ...], **own: Any) -> None:

@@ -62,12 +62,15 @@ class OneShotStages:
         settings: how much is trained.
 
     Raises:
-        ConfigError: no such template or landmark.
+        ConfigError: no such template or landmark, or the one lacks the other.
     """
 
     def __init__(self, output: Path, dataset_file: Path, settings: StageSettings) -> None:
+        import numpy as np
+
         from monai_landmarks.data.dataset import load_dataset
         from monai_landmarks.data.one_shot import one_landmark, template_case
+        from monai_landmarks.errors import ConfigError
         from monai_landmarks.sharing.bundles import copy_bundle
 
         self.output = output
@@ -75,7 +78,12 @@ class OneShotStages:
         self.settings = settings
         self.dataset = load_dataset(dataset_file)
         one_landmark(self.dataset, settings.landmark)
-        self.template = template_case(self.dataset, settings.template).id
+        case = template_case(self.dataset, settings.template)
+        self.template = case.id
+        places = np.isfinite(case.points(self.dataset.scheme)[0]).all(axis=1)
+        self.sought = [name for name, known in zip(self.dataset.names, places) if known]
+        if settings.landmark not in self.sought:
+            raise ConfigError(f"template {case.id} lacks {settings.landmark}, which SLA is to learn; choose another")
         self.unlabelled = len(self.dataset.select("training")) - 1
         for name in BUNDLES:
             if not (output / name / "configs").is_dir():

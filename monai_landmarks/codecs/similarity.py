@@ -34,9 +34,9 @@ LEAST = 0.1
 class SimilarityCodec:
     """The place most like the template's, to a fraction of a pixel; logits are logarithms of similarities in [0, 1].
 
-    Confidence is the similarity at the largest pixel, exp(logit). Presence is 1 where the template has the landmark: a
-    similarity does not tell whether the query shows it. A landmark the template lacks has no point: NaN. It takes no
-    shape prior, which one template cannot give.
+    Confidence is the similarity at the largest pixel, exp(logit). Presence is 1: a similarity does not tell whether the
+    query shows the landmark. One that the template lacks is not looked for: its point and presence are NaN. It takes
+    no shape prior, which one template cannot give.
 
     Args:
         radius: half the side of the window for the sub-pixel place, in pixels; about a cell of the finest scale.
@@ -60,8 +60,9 @@ class SimilarityCodec:
         confidence = maps.flatten(1).gather(1, index[:, None])
         shape = logits.shape[:-2]
         presence = self.likelihood.presence(logits)
-        points = points.reshape(*shape, 2).masked_fill(presence[..., None] == 0, torch.nan)
-        return Decoded(points, confidence.reshape(shape), presence)
+        unknown = presence == 0
+        points = points.reshape(*shape, 2).masked_fill(unknown[..., None], torch.nan)
+        return Decoded(points, confidence.reshape(shape), presence.masked_fill(unknown, torch.nan))
 
     def settings(self) -> dict[str, Any]:
         """What `codec_settings` notes."""

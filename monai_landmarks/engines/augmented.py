@@ -68,7 +68,9 @@ class AugmentedInferer(AutocastInferer):
             maps = self._look(view, super().__call__(view.apply(inputs), network, *args, **kwargs))
             probability, total = probability + maps.probability * seen, total + seen
             complement, total_complement = complement + maps.complement * say, total_complement + say
-        return logits_of(Maps(probability / total, complement / total_complement))
+        mean = logits_of(Maps(probability / total, complement / total_complement))
+        # A landmark without template: its mirror image's template would find it in the mirrored view.
+        return torch.where((self.likelihood.presence(logits) > 0)[..., None, None], mean, logits)
 
     def _look(self, view: View, logits: Tensor) -> Maps:
         """A view's probabilities, on the image's grid and in its channels."""

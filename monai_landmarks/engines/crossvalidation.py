@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from monai.utils import path_to_sqlite_uri
 from monai_landmarks.data.dataset import LandmarkDataset
 from monai_landmarks.data.evaluated import evaluated_part
 from monai_landmarks.data.splits import held_out_fold, save_folds
+from monai_landmarks.engines.claim import claim_folder, recipe
 from monai_landmarks.engines.processes import in_own_process
 from monai_landmarks.engines.workflow import run_bundle
 from monai_landmarks.errors import ConfigError
@@ -99,12 +99,6 @@ def _numbered(value: Any, index: int) -> Any:
     return value.replace("{fold}", str(index)) if isinstance(value, str) else value
 
 
-def recipe(bundle: Path) -> str:
-    """Digest of a bundle's configs."""
-    files = sorted((bundle / "configs").glob("*.yaml"))
-    return sha256(b"".join(file.name.encode() + file.read_bytes() for file in files)).hexdigest()[:16]
-
-
 def claim(plan: Plan, bundle: Path, dataset: LandmarkDataset, folds: Mapping[str, Any]) -> None:
     """Make the folder this cross-validation's, with its folds and their data set files, or find that it is already.
 
@@ -118,16 +112,7 @@ def claim(plan: Plan, bundle: Path, dataset: LandmarkDataset, folds: Mapping[str
         "configs": list(plan.configs),
         "overrides": {key: str(value) for key, value in plan.overrides.items()},
     }
-    marker = plan.folder / SETTINGS
-    if marker.is_file():
-        known = json.loads(marker.read_text(encoding="utf-8"))
-        if different := [key for key in settings if known.get(key) != settings[key]]:
-            raise ConfigError(
-                f"{plan.folder} holds a cross-validation with other {', '.join(different)} ({marker}); repeat its "
-                "command to continue it, or choose another --output"
-            )
-    plan.folder.mkdir(parents=True, exist_ok=True)
-    marker.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
+    claim_folder(plan.folder / SETTINGS, settings, "a cross-validation")
     save_folds(folds, plan.folder / FOLDS)
     for index in range(len(folds["folds"])):
         file = plan.fold(index) / "dataset.json"

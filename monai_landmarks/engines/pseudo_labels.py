@@ -205,8 +205,7 @@ def find_points(network: OneShotNet, image: Tensor, codec: Codec, landmarks: Seq
     network.eval()
     decoded = codec.decode(network.logits(image, list(landmarks)))
     network.train(mode)
-    lost = (decoded.presence[0] < 0.5)[:, None]
-    return decoded.points[0].masked_fill(lost, torch.nan).cpu(), decoded.confidence[0].cpu()
+    return decoded.points[0].cpu(), decoded.confidence[0].cpu()
 
 
 def pseudo_dataset(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ def run_bundle(
     run_id: str,
     configs: Sequence[str] = ("train",),
     expressions: Mapping[str, Any] | None = None,
+    prepare: Callable[[ConfigWorkflow], None] | None = None,
     **overrides: Any,
 ) -> ConfigWorkflow:
     """Run one of a bundle's run ids to its end.
@@ -25,6 +27,7 @@ def run_bundle(
         run_id: training, evaluate, ...
         configs: names of the config files, the later overriding the earlier.
         expressions: config entries by name, which may be references (@...) and code ($...).
+        prepare: is given the workflow before it runs, to attach a handler to its trainer, say.
         overrides: config entries by name, which may not: paths and plain values.
 
     Returns:
@@ -39,6 +42,8 @@ def run_bundle(
         **{**(expressions or {}), **overrides},
     )
     workflow.initialize()
+    if prepare is not None:
+        prepare(workflow)
     workflow.run()
     workflow.finalize()
     return workflow
@@ -57,6 +62,25 @@ def check_switches(**switches: Any) -> None:
     if wrong:
         remedy = " or ".join(f"--{wrong[0].split()[0][2:]} {value}" for value in (True, False))
         raise ConfigError(f"{', '.join(wrong)}: must be True or False, spelled so; write {remedy}")
+
+
+def quiet_other_ranks() -> None:
+    """Of the processes of a distributed run the first alone tells how it goes; the others only what goes wrong."""
+    import torch.distributed as dist
+
+    if dist.get_rank() > 0:
+        logging.disable(logging.INFO)
+
+
+def evaluate_comes_last() -> None:
+    """What multi_gpu_train.yaml evaluates unless evaluate.yaml follows it: its network would be an untrained one.
+
+    Raises:
+        ConfigError: always.
+    """
+    raise ConfigError(
+        "evaluate.yaml must be the last of the config files: train.yaml, multi_gpu_train.yaml, evaluate.yaml"
+    )
 
 
 def refuse_special_paths(values: Iterable[Any]) -> None:

@@ -85,6 +85,10 @@ def _case(item: Node, reader: str, folder: ImageFolder | None) -> Case:
     rows, columns = item["size"].members()
     annotation = Annotation(reader=reader)
     for name, point in item["points"].fields().items():
+        fields = point.fields()
+        if "presence" in fields and fields["presence"].value is None:
+            # Not looked for: unlabelled.
+            continue
         if point["presence"].number() < PRESENT_FROM:
             annotation.absent.append(name)
             continue

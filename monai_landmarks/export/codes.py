@@ -20,6 +20,7 @@ SCHEME_VERSION = "1"
 CONFIDENCE = ("confidence", "Confidence of the location")
 PLANE = ("spacing_plane", "Plane in which the pixel spacing holds")
 OUTSIDE = ("outside", "Outside the image")
+NOT_SOUGHT = ("not_sought", "Not looked for")
 NOT_COMPUTED = ("not_computed", "Not computed")
 SUMMARY = ("summary", "Landmarks and measurements of the image")
 PLANES = {

@@ -44,7 +44,8 @@ MEASUREMENT_FIELDS = (
 class PredictedPoint:
     """One landmark in one image; row and column in pixels of the original, pixel centres at integers.
 
-    Both are NaN where the model did not look for it, as the knee it belongs to is missing.
+    Both are NaN where the model did not look for it: the knee it belongs to is missing (presence is then the knee's),
+    or the template of a one-shot model has no such landmark (presence is then NaN: nothing is known).
     """
 
     name: str
@@ -57,6 +58,11 @@ class PredictedPoint:
     def located(self) -> bool:
         """Whether it has a place."""
         return math.isfinite(self.row) and math.isfinite(self.column)
+
+    @property
+    def sought(self) -> bool:
+        """Whether anything is known of its presence."""
+        return not math.isnan(self.presence)
 
     @property
     def present(self) -> bool:
@@ -128,7 +134,7 @@ class PredictedImage:
                     "y_mm": round(mm[1], 3) if mm else "",
                     "spacing_plane": self.plane,
                     "confidence": round(point.confidence, 4),
-                    "presence": round(point.presence, 4),
+                    "presence": round(point.presence, 4) if point.sought else "",
                     "present": "yes" if point.present else "no",
                 }
             )
@@ -165,7 +171,7 @@ class PredictedImage:
                 "xy": [round(point.column, 3), round(point.row, 3)] if point.located else None,
                 "xy_mm": [round(v, 3) for v in mm] if mm else None,
                 "confidence": round(point.confidence, 4),
-                "presence": round(point.presence, 4),
+                "presence": round(point.presence, 4) if point.sought else None,
                 "present": point.present,
             }
         spacing = list(self.spacing) if self.spacing else None

@@ -128,6 +128,8 @@ def _summary_group(image: PredictedImage, source: Source, device: Device) -> Mea
 
 
 def _why_missing(point: PredictedPoint) -> Code | CodedConcept:
+    if not point.sought:
+        return own.private(*own.NOT_SOUGHT)
     return own.private(*own.OUTSIDE) if point.present else codes.SCT.Absent
 
 

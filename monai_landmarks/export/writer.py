@@ -119,7 +119,12 @@ class PredictionWriter:
         from monai_landmarks.measure import measure_points
 
         measurements = measure_points(
-            self.scheme, image.coordinates(), spacing=image.spacing, plane=image.plane, errors_mm=self.errors_mm
+            self.scheme,
+            image.coordinates(),
+            spacing=image.spacing,
+            plane=image.plane,
+            errors_mm=self.errors_mm,
+            unlabelled=[point.name for point in image.points if not point.sought],
         )
         return replace(image, measurements=tuple(measurements))
 

@@ -14,6 +14,7 @@ silent, or we differ:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import reduce
 from pathlib import Path
@@ -32,7 +33,9 @@ from monai_landmarks.networks.windows import cut_windows, paste_windows, window_
 
 # Pixels in a cell: of the coarse network's input, and of a window.
 WHOLE, LOCAL = 4, 2
-EMPTY = -1.0e4
+# Logit outside the windows: below all that a window can state, yet of the logits' own size, for an exported file may
+# differ by a share of the largest one (`sharing.exports`).
+EMPTY = LOWEST + math.log(FLOOR)
 
 
 class DescriptorHead(nn.Module):

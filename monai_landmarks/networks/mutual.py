@@ -10,11 +10,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from monai_landmarks.codecs.similarity import bidirectional_match
 from monai_landmarks.networks.embedding import EmbeddingNet
 from monai_landmarks.networks.one_shot import LOWEST, OneShotNet, similarity_logits
+
+TEMPLATE_IMAGE = "template_image"
+
+
+def holds_image(network: nn.Module) -> bool:
+    """Whether a network's weights show a patient: the template's radiograph."""
+    return any(name.endswith(TEMPLATE_IMAGE) for name, _ in network.named_buffers())
 
 
 class MutualOneShotNet(OneShotNet):
@@ -36,20 +43,20 @@ class MutualOneShotNet(OneShotNet):
         super().__init__(embedding, landmarks)
         self.count = count
         self.separation = separation
-        self.register_buffer("template_image", torch.zeros(1, 1, *size))
+        self.register_buffer(TEMPLATE_IMAGE, torch.zeros(1, 1, *size))
         self.register_buffer("template_points", torch.full((landmarks, 2), torch.nan))
 
     @torch.no_grad()
     def set_template(self, image: Tensor, points: Tensor) -> None:
         """As `OneShotNet.set_template`; the image, of this network's size, is kept."""
         super().set_template(image, points)
-        self.get_buffer("template_image").copy_(image)
+        self.get_buffer(TEMPLATE_IMAGE).copy_(image)
         self.get_buffer("template_points").copy_(points)
 
     def logits(self, image: Tensor, chosen: Sequence[int]) -> Tensor:
         """As `OneShotNet.logits`, of the chosen candidates alone."""
         offsets, points = self.get_buffer("template_offsets"), self.get_buffer("template_points")
-        known = self._passes(self.get_buffer("template_image"), chosen)
+        known = self._passes(self.get_buffer(TEMPLATE_IMAGE), chosen)
         found = []
         for (landmarks, maps), (_, template) in zip(self._passes(image, chosen), known):
             logits = similarity_logits(maps, [scale[landmarks] for scale in self.template], offsets[:, landmarks])

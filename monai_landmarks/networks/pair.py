@@ -65,6 +65,24 @@ def one_shot_network(
     return network if start is None else start_from(network, Path(start) / "model.pt")
 
 
+def coarse_settings(settings: Mapping[str, Any], models: str | Path) -> Mapping[str, Any]:
+    """A model's settings, if a fine stage can be put after it (`networks.fine`).
+
+    Args:
+        settings: of its metadata.json.
+        models: its folder, for the error.
+
+    Raises:
+        ConfigError: it is no one-shot model, or has a fine stage already.
+    """
+    if "one_shot" not in settings or settings.get("fine"):
+        raise ConfigError(
+            f"coarse: the model in {models} {'has a fine stage' if settings.get('fine') else 'is another network'}; "
+            "give a one-shot model without a fine stage"
+        )
+    return settings
+
+
 def start_from(network: OneShotNet, path: str | Path) -> OneShotNet:
     """Give a network the embedding of an earlier training; its template is not taken over.
 

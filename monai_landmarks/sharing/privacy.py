@@ -14,6 +14,7 @@ from typing import Any
 import monai_landmarks
 from monai_landmarks.data.dataset import load_dataset
 from monai_landmarks.data.table_cases import READER
+from monai_landmarks.networks.mutual import TEMPLATE_IMAGE
 from monai_landmarks.sharing.layout import WEIGHTS, BundleError, is_text
 from monai_landmarks.sharing.safe_expressions import parsed
 from monai_landmarks.sharing.safe_files import entries, read_json, read_yaml
@@ -29,7 +30,6 @@ ABSOLUTE = re.compile(
 )
 HOME = re.compile(rb"/(?:home|Users|root)/[\w.-]+/|(?i:[a-z]:\\users\\[\w.-]+)")
 # The end of its name in `networks.mutual`.
-TEMPLATE_IMAGE = "template_image"
 # What a config says of the computer or the people it was trained with, and what it may say all the same.
 PRIVATE_SETTINGS = {
     "reader": ("mean",),

@@ -60,6 +60,6 @@ def comparable(metadata: dict[str, Any]) -> dict[str, Any]:
     return {
         "landmarks": scheme_of(metadata).names,
         "spatial_size": spatial_size_of(metadata),
-        **settings,
+        **{key: value for key, value in settings.items() if key != "template"},
         "decoder": decoder,
     }

@@ -13,7 +13,8 @@ from monai_landmarks.simulate.hip_implant import ImplantRanges, implant_hip
 from monai_landmarks.simulate.implant_fluoroscopy import EXTERNAL_SITE as EXTERNAL_FLUOROSCOPY
 from monai_landmarks.simulate.implant_landmarks import CUP_HEAD_STEM, implant_scheme
 from monai_landmarks.simulate.patient import patient_attenuation
-from monai_landmarks.simulate.pelvis import PelvisSite, draw_field, draw_projection
+from monai_landmarks.simulate.pelvis import draw_field, draw_projection
+from monai_landmarks.simulate.pelvis_sites import PelvisSite
 from monai_landmarks.simulate.radiograph import EXTERNAL, HOME, Preset, Radiograph
 from monai_landmarks.simulate.reading import read_landmarks
 from monai_landmarks.simulate.shape_model import load_shape_model

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def test_the_whole_demo_shrunk(tmp_path):
+def test_the_whole_demo_shrunk(tmp_path, quick_tracking):
     arguments = ["demo", str(tmp_path / "demo"), "--count", "12", "--epochs", "1", "--longer-side", "64"]
     result = CliRunner().invoke(build_app(), arguments, catch_exceptions=False)
     assert result.exit_code == 0

@@ -30,7 +30,7 @@ MEASUREMENTS = [
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory, blobs):
+def bundle(tmp_path_factory, blobs, quick_tracking):
     folder = copy_bundle("label_augmentation", tmp_path_factory.mktemp("predict") / "bundle")
     run_bundle(
         folder,

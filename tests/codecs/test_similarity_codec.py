@@ -72,7 +72,8 @@ def test_a_landmark_without_template_is_not_there(dtype):
     poor = torch.full((40, 30), LOWEST)
     poor[20, 10] = -20.0
     decoded = SimilarityCodec().decode(torch.stack((none, poor, hill(9, 9).log())).to(dtype))
-    assert decoded.presence.tolist() == [0, 1, 1]
+    assert decoded.presence.isnan().tolist() == [True, False, False]
+    assert decoded.presence[1:].tolist() == [1, 1]
     assert decoded.points[1].tolist() == [20, 10]
     assert decoded.confidence[0] < 1e-9
     assert decoded.points.isnan().all(-1).tolist() == [True, False, False]

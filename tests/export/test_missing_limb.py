@@ -34,6 +34,16 @@ PRED = np.array([[20.0, 5.0, 0.9, 0.9], [10.0, 5.0, 0.9, 0.9], [np.nan, np.nan, 
 @pytest.fixture
 def written(tmp_path):
     """The folder of a run over one image whose left knee is missing."""
+    return predict(tmp_path, PRED)
+
+
+@pytest.fixture
+def unsought(tmp_path):
+    """The same of a one-shot model whose template lacks that knee: nothing is known of it."""
+    return predict(tmp_path, np.where(np.isnan(PRED[:, :1]), [np.nan, np.nan, 0, np.nan], PRED))
+
+
+def predict(tmp_path, pred):
     path = tmp_path / "in" / "a.png"
     path.parent.mkdir()
     Image.fromarray(np.arange(1200, dtype=np.uint16).reshape(40, 30)).save(path)
@@ -47,7 +57,7 @@ def written(tmp_path):
         "file": str(path),
         "image": MetaTensor(torch.zeros(1, 4, 4), meta={"frames": 1}),
     }
-    engine = SimpleNamespace(state=SimpleNamespace(batch=[item], output=[{"pred": torch.as_tensor(PRED)}]))
+    engine = SimpleNamespace(state=SimpleNamespace(batch=[item], output=[{"pred": torch.as_tensor(pred)}]))
     writer.iteration_completed(engine)
     writer.completed(engine)
     return tmp_path / "out"
@@ -103,6 +113,18 @@ def test_as_a_data_set_it_is_absent(written, tmp_path):
     assert set(annotation.points) == {"tibia_right", "femur_right"}
     assert set(annotation.absent) == {"tibia_left", "femur_left"}
     assert not find_faults(dataset)
+
+
+def test_what_was_not_looked_for_is_not_called_absent(unsought, tmp_path):
+    row = next(row for row in table(unsought / "predictions.csv") if row["landmark"] == "tibia_left")
+    assert (row["x"], row["presence"], row["present"]) == ("", "", "no")
+    document = json.loads((unsought / "predictions.json").read_text())
+    assert document["images"][0]["points"]["tibia_left"]["presence"] is None
+    rows = {row["measurement"]: row for row in table(unsought / "measurements.csv")}
+    assert rows["gap_left"]["reason"] == "tibia_left, femur_left are unlabelled"
+    (annotation,) = predicted_dataset(unsought / "predictions.json", tmp_path / "in").cases[0].annotations
+    assert set(annotation.points) == {"tibia_right", "femur_right"}
+    assert not annotation.absent
 
 
 def test_dicom_results_leave_it_out(tmp_path, write, dicom_errors):

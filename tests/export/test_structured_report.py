@@ -10,6 +10,7 @@ from pydicom.sr.codedict import codes
 from monai_landmarks.data.spacing import PLANES
 from monai_landmarks.export import codes as own
 from monai_landmarks.export.kinds import DicomResult
+from monai_landmarks.export.predictions import PredictedPoint
 from monai_landmarks.export.source import OPTIONAL, REQUIRED
 from monai_landmarks.measure import Measured
 
@@ -163,6 +164,11 @@ def test_an_image_without_any_point_has_a_report_too(report):
     document, _ = report(points=POINTS[2:3])
     assert landmarks(document) == {}
     assert evaluations(document)["landmark.absent_one"] == codes.SCT.Absent
+
+
+def test_a_landmark_that_was_not_looked_for_is_not_called_absent(report):
+    document, _ = report(points=[PredictedPoint("absent_one", float("nan"), float("nan"), 0.0, float("nan"))])
+    assert evaluations(document)["landmark.absent_one"].value == "not_sought"
 
 
 def test_the_reference_names_the_frame_of_several(report):

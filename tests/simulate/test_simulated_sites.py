@@ -59,7 +59,7 @@ def test_a_site_is_deterministic(images: dict[str, Read], tmp_path: Path) -> Non
 
 
 def test_an_unknown_site_lists_those_there_are(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"no site 'moon'; choose one of: external, home"):
+    with pytest.raises(ConfigError, match=r"no site 'moon'; choose one of: clinic, external, home"):
         simulate_dataset(tmp_path / "out", site="moon")
     assert not (tmp_path / "out").exists()
 

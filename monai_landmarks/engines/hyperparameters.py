@@ -1,0 +1,143 @@
+"""Searching a bundle's hyper-parameters with Optuna: a training a trial, judged by its best validation MRE."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import optuna
+from filelock import FileLock, Timeout
+from ignite.engine import Events
+from monai.bundle import ConfigWorkflow
+from monai.engines import Evaluator
+from monai.engines.workflow import Workflow
+from monai.utils import path_to_sqlite_uri
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from monai_landmarks.engines.search_plan import Search
+from monai_landmarks.engines.search_results import DONE, folder_name, note_in_run, write_best, write_table
+from monai_landmarks.engines.workflow import run_bundle
+from monai_landmarks.errors import ConfigError, find_cause
+from monai_landmarks.handlers.training import TrainingError
+
+STUDY = "study.db"
+# Before this share of the epochs no trial is given up: curriculum and learning rate have hardly begun.
+GRACE = 1 / 3
+
+
+class Pruning:
+    """Tells the study each epoch's validation MRE and ends a training that is not worth its time.
+
+    Args:
+        trial: of the study.
+        evaluator: gives the MRE.
+    """
+
+    def __init__(self, trial: Trial, evaluator: Evaluator) -> None:
+        self.trial = trial
+        self.evaluator = evaluator
+        self.pruned = False
+
+    def attach(self, engine: Workflow) -> None:
+        """Register on a trainer, after the validation."""
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self.epoch_completed)
+
+    def epoch_completed(self, engine: Workflow) -> None:
+        """Report and judge, if this epoch validated."""
+        state = self.evaluator.state
+        if state.epoch != engine.state.epoch or state.key_metric_name not in state.metrics:
+            return
+        self.trial.report(float(state.metrics[state.key_metric_name]), engine.state.epoch)
+        if engine.state.epoch >= GRACE * engine.state.max_epochs and self.trial.should_prune():
+            self.pruned = True
+            engine.terminate()
+
+
+@contextmanager
+def opened_study(search: Search) -> Iterator[optuna.Study]:
+    """The search's study, for this process alone; trials a killed command left are queued again.
+
+    Raises:
+        ConfigError: another process is searching in this folder.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    lock = FileLock(search.folder / "search.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise ConfigError(f"{search.folder}: another process is searching here; wait for it, or end it") from None
+    try:
+        study = optuna.create_study(
+            study_name="search",
+            storage=path_to_sqlite_uri((search.folder / STUDY).resolve()),
+            pruner=optuna.pruners.MedianPruner() if search.prune else optuna.pruners.NopPruner(),
+            load_if_exists=True,
+        )
+        for trial in study.get_trials(states=(TrialState.RUNNING,)):
+            study.tell(trial.number, state=TrialState.FAIL)
+            study.enqueue_trial(trial.params, user_attrs={"folder": folder_name(trial)})
+        # A search that continues must not draw the same numbers again.
+        study.sampler = optuna.samplers.TPESampler(seed=search.seed + len(study.get_trials(deepcopy=False)))
+        yield study
+    finally:
+        lock.release()
+
+
+def run_trials(
+    search: Search, study: optuna.Study, count: int, tell: Callable[[optuna.Study, FrozenTrial], None]
+) -> None:
+    """Train until the study has `count` trials, done or given up; tables and best.yaml are renewed after each.
+
+    Args:
+        search: what is searched.
+        study: as `opened_study` gives it.
+        count: of trials in all, those of earlier commands included.
+        tell: is called after each trial.
+    """
+
+    def after(study: optuna.Study, trial: FrozenTrial) -> None:
+        write_table(search, study)
+        write_best(search, study)
+        tell(study, trial)
+
+    todo = count - len(study.get_trials(deepcopy=False, states=DONE))
+    if todo > 0:
+        study.optimize(lambda trial: train_trial(search, trial), n_trials=todo, callbacks=[after])
+
+
+def train_trial(search: Search, trial: Trial) -> float:
+    """Train one trial and return its best validation MRE.
+
+    Raises:
+        optuna.TrialPruned: it was given up, or its loss was no number.
+    """
+    values = {key: entry.suggest(trial, key) for key, entry in search.space.items()}
+    folder = search.folder / folder_name(trial)
+    options = {
+        "dataset_file": str(search.dataset_file),
+        "ckpt_dir": str(folder / "models"),
+        "output_dir": str(folder),
+        "run_name": f"{search.folder.resolve().name} {folder.name}",
+    }
+    store = path_to_sqlite_uri((search.folder / "mlflow.db").resolve())
+    expressions = {"progress": search.progress, "tracking_uri": store, **search.overrides, **values}
+    judges: list[Pruning] = []
+
+    def prepare(workflow: ConfigWorkflow) -> None:
+        judges.append(Pruning(trial, workflow.evaluator))
+        judges[0].attach(workflow.trainer)
+
+    try:
+        run_bundle(search.bundle, "training", search.files, expressions, prepare, **options)
+    except Exception as error:
+        if isinstance(find_cause(error), TrainingError):
+            raise optuna.TrialPruned(str(find_cause(error))) from error
+        raise
+    finally:
+        # A training is a web of references to itself; its cached images would outlive it.
+        gc.collect()
+    note_in_run(folder / "models", trial.number, values, judges[0].pruned)
+    if judges[0].pruned:
+        raise optuna.TrialPruned
+    return float(judges[0].evaluator.state.best_metric)

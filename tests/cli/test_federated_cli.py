@@ -1,0 +1,45 @@
+"""The verbs of a federated training, without one (tests/federated/test_federated_simulation.py has that)."""
+
+import json
+
+import pytest
+import torch
+
+from monai_landmarks.cli import federated
+from monai_landmarks.errors import ConfigError
+
+SMALL = ("--longer-side", 64, "--set", "decoder_channels=[16,16,8,8,8]")
+
+
+@pytest.fixture
+def call(caller):
+    return caller(federated)
+
+
+def test_a_job_and_its_result(call, blobs, tmp_path):
+    call("federated", "job", tmp_path / "ours", blobs, "--clients", 3, "--rounds", 4, *SMALL)
+    config = tmp_path / "ours" / "job" / "app" / "config"
+    plan = json.loads((config / "config_fed_client.json").read_text())["executors"][0]["executor"]["args"]["plan"]
+    assert plan["settings"] == {"spatial_size": [64, 64], "decoder_channels": [16, 16, 8, 8, 8]}
+    server = json.loads((config / "config_fed_server.json").read_text())["workflows"][0]["args"]
+    assert server == {"sites": 3, "rounds": 4}
+    weights = torch.load(config / "initial.pt", weights_only=True)
+    torch.save({name: weight.float() + 1 for name, weight in weights.items()}, tmp_path / "global.pt")
+    call("federated", "collect", tmp_path / "ours", tmp_path / "global.pt")
+    model = torch.load(tmp_path / "ours" / "bundle" / "models" / "model.pt", weights_only=True)
+    assert all(torch.equal(model[name], (weight.float() + 1).to(weight.dtype)) for name, weight in weights.items())
+    call("federated", "job", tmp_path / "ours", blobs, "--clients", 3, *SMALL, error=ConfigError)
+
+
+@pytest.mark.parametrize("site", ["north", "north=", "=file"])
+def test_a_site_is_a_name_and_a_file(call, tmp_path, site):
+    pytest.importorskip("nvflare", reason="the extra `federated` is not installed")
+    result = call("federated", "simulate", tmp_path / "out", "--site", site, error=ConfigError)
+    assert "NAME=DATASET" in str(result.exception)
+
+
+def test_a_setting_of_one_hospital_alone_is_refused(call, blobs, tmp_path):
+    arguments = ("federated", "job", tmp_path / "ours", blobs, "--clients", 2)
+    result = call(*arguments, "--set", "tracking_uri=http://elsewhere", error=ConfigError)
+    assert "tracking_uri: not for all hospitals to set" in str(result.exception)
+    assert not (tmp_path / "ours").exists()

@@ -1,0 +1,160 @@
+"""What may come from a server, and what becomes of it at a hospital."""
+
+import json
+from dataclasses import replace
+from pickle import UnpicklingError
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from monai_landmarks.data.dataset import load_dataset
+from monai_landmarks.errors import ConfigError
+from monai_landmarks.federated.hospitals import given_hospitals, pooled
+from monai_landmarks.federated.job import collect, write_job
+from monai_landmarks.federated.plan import DATASET_VARIABLE, Plan, own_dataset
+from monai_landmarks.federated.simulation import comparison, markdown, simulate_federation
+
+PLAN = Plan(bundle="label_augmentation", rounds=2, local_epochs=3, settings={"spatial_size": [64, 64], "seed": 1})
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"tracking_uri": "http://elsewhere"},
+        {"share_cases": True},
+        {"dataset_file": "other"},
+        {"encoder_weights": "file"},
+        {"ckpt_dir": "models"},
+        {"loss": "RegionBCE"},
+        {"imports": ["os"]},
+        {"train#handlers#0": "x"},
+        {"seed": "$__import__('os').system('true')"},
+        {"seed": "@dataset"},
+        {"seed": {"_target_": "os.system", "command": "true"}},
+        {"seed": ["$1", 2]},
+        {"seed": [[1], 2]},
+        {"backbone": "../../weights"},
+        {"backbone": "a#b"},
+        {"learning_rate": float("nan")},
+        {"spatial_size": list(range(100))},
+        {"seed": None},
+    ],
+    ids=str,
+)
+def test_a_server_sends_numbers_and_names_of_a_short_list(settings):
+    with pytest.raises(ConfigError):
+        replace(PLAN, settings=settings)
+
+
+@pytest.mark.parametrize("bundle", ["nothing", "../label_augmentation", "one_shot"])
+def test_a_hospital_runs_its_own_bundles_alone(bundle):
+    with pytest.raises(ConfigError, match="cannot be trained so"):
+        replace(PLAN, bundle=bundle)
+
+
+@pytest.mark.parametrize("rounds", [0, -1])
+def test_there_is_a_round(rounds):
+    with pytest.raises(ConfigError, match="at least 1"):
+        replace(PLAN, rounds=rounds)
+
+
+def test_the_schedules_span_all_rounds():
+    assert PLAN.expressions() == {"progress": False, "max_epochs": 6, "spatial_size": [64, 64], "seed": 1}
+
+
+def test_a_hospital_says_where_its_images_are(monkeypatch, tmp_path):
+    monkeypatch.delenv(DATASET_VARIABLE, raising=False)
+    with pytest.raises(ConfigError, match=DATASET_VARIABLE):
+        own_dataset("home")
+    monkeypatch.setenv(DATASET_VARIABLE, f"{tmp_path}/{{site}}/dataset.json")
+    assert own_dataset("home") == tmp_path / "home" / "dataset.json"
+    with pytest.raises(ConfigError, match="letters"):
+        own_dataset("../other")
+
+
+def test_a_job_holds_weights_and_plain_values_alone(tmp_path):
+    (tmp_path / "bundle" / "models").mkdir(parents=True)
+    torch.save({"a": torch.zeros(2)}, tmp_path / "bundle" / "models" / "initial.pt")
+    write_job(PLAN, 3, tmp_path / "bundle", tmp_path / "job")
+    files = {str(path.relative_to(tmp_path / "job")) for path in (tmp_path / "job").rglob("*") if path.is_file()}
+    config = "app/config"
+    assert files == {
+        "meta.json",
+        f"{config}/initial.pt",
+        f"{config}/config_fed_client.json",
+        f"{config}/config_fed_server.json",
+    }
+    client = json.loads((tmp_path / "job" / config / "config_fed_client.json").read_text())
+    assert Plan(**client["executors"][0]["executor"]["args"]["plan"]) == PLAN
+    assert str(tmp_path) not in json.dumps(client)
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    models = tmp_path / "bundle" / "models"
+    models.mkdir(parents=True)
+    torch.save({"weight": torch.zeros(2, 3), "steps": torch.tensor(0)}, models / "initial.pt")
+    return tmp_path / "bundle"
+
+
+def test_an_average_becomes_the_model(bundle, tmp_path):
+    torch.save({"weight": torch.ones(2, 3), "steps": torch.tensor([2.5])}, tmp_path / "global.pt")
+    model = torch.load(collect(tmp_path / "global.pt", bundle), weights_only=True)
+    assert torch.equal(model["weight"], torch.ones(2, 3))
+    assert model["steps"].dtype == torch.int64
+    assert model["steps"].shape == ()
+
+
+@pytest.mark.parametrize("weights", [{"weight": torch.ones(2, 3)}, {"weight": torch.ones(7), "steps": torch.tensor(1)}])
+def test_weights_of_another_network_are_refused(bundle, tmp_path, weights):
+    torch.save(weights, tmp_path / "global.pt")
+    with pytest.raises(ConfigError, match="another network"):
+        collect(tmp_path / "global.pt", bundle)
+    with pytest.raises(ConfigError, match="no "):
+        collect(tmp_path / "missing.pt", bundle)
+
+
+def test_weights_with_code_in_them_are_not_loaded(bundle, tmp_path):
+    torch.save(SimpleNamespace(weight=1), tmp_path / "global.pt")
+    with pytest.raises(UnpicklingError, match=r"[Ww]eights.only"):
+        collect(tmp_path / "global.pt", bundle)
+
+
+def test_patients_of_two_hospitals_stay_two(make_blobs, tmp_path):
+    files = {name: make_blobs(tmp_path / name, (2, 1, 1)) for name in ("a", "b")}
+    sites = given_hospitals(tmp_path / "sites", files)
+    together = load_dataset(pooled(sites, tmp_path / "all"))
+    assert len(together.cases) == 8
+    assert len({case.patient for case in together.cases}) == 8
+    assert {case.attributes["site"] for case in together.select("test")} == {"a", "b"}
+
+
+def test_hospitals_must_name_the_same_landmarks(make_blobs, tmp_path):
+    files = {name: make_blobs(tmp_path / name, (2, 1, 1)) for name in ("a", "b")}
+    with pytest.raises(ConfigError, match="at least two"):
+        given_hospitals(tmp_path / "sites", {"a": files["a"]})
+    other = files["b"].read_text().replace("middle", "centre")
+    files["b"].write_text(other)
+    with pytest.raises(ConfigError, match="b has the landmarks"):
+        given_hospitals(tmp_path / "sites", files)
+    with pytest.raises(ConfigError, match="letters"):
+        given_hospitals(tmp_path / "sites", {"../a": files["a"], "b": files["b"]})
+
+
+def test_the_table_tells_hospitals_apart():
+    def metrics(a, b):
+        blocks = {name: {"mm": {"mre": value}, "px": {"mre": 2 * value}} for name, value in (("a", a), ("b", b))}
+        whole = {"mre": (a + b) / 2, "sdr": {"2.0": 0.5}}
+        return {"mm": whole, "px": whole, "attributes": {"site": blocks}}
+
+    table = comparison({"a alone": metrics(1.0, 4.0), "federated": metrics(1.5, 1.25)})
+    assert table[0] == ["trained on", "a, MRE mm", "b, MRE mm", "all, MRE mm", "all, SDR < 2 mm"]
+    assert table[1:] == [["a alone", "1.00", "4.00", "2.50", "50.0 %"], ["federated", "1.50", "1.25", "1.38", "50.0 %"]]
+    assert markdown(table).splitlines()[1] == "|---|---|---|---|---|"
+
+
+def test_the_simulator_is_not_given_a_folder_it_would_split(tmp_path):
+    pytest.importorskip("nvflare", reason="the extra `federated` is not installed")
+    with pytest.raises(ConfigError, match="space"):
+        simulate_federation(PLAN, tmp_path / "job", {}, tmp_path / "a b")
