@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -73,6 +74,30 @@ def template_items(dataset: LandmarkDataset, reader: str = "mean") -> list[dict[
     """The data list of the template alone, of what `one_template` gives."""
     chosen = template_case(dataset, None, reader).id
     return [item for item in split_items(dataset, "training", reader) if item["case_id"] == chosen]
+
+
+def template_digest(
+    whole: LandmarkDataset, dataset: LandmarkDataset, reader: str = "mean", earlier: Mapping[str, Any] | None = None
+) -> str:
+    """Sixteen hexadecimal digits that stand for the template: of its points alone, nothing that names it or its image.
+
+    Args:
+        whole: with all landmarks, so that a training of one landmark has the same digest.
+        dataset: what `one_template` gives.
+        reader: whose points.
+        earlier: settings of a model whose template this one must be; one that has noted none allows any.
+
+    Raises:
+        ConfigError: it is another one.
+    """
+    points, _ = template_case(whole, template_case(dataset, None, reader).id, reader).points(whole.scheme, reader)
+    digest = hashlib.sha256(points.astype("<f8").tobytes()).hexdigest()[:16]
+    if (earlier or {}).get("template", digest) != digest:
+        raise ConfigError(
+            "the earlier model (--start, --coarse) was trained with another template than the training case with the "
+            "most points, or it has been annotated anew since; say which to take: --template CASE_ID"
+        )
+    return digest
 
 
 def points_of(items: Sequence[Mapping[str, Any]]) -> Tensor:

@@ -1,7 +1,9 @@
 """The one-shot bundle's fine stage and mutual matches, for real, shrunk."""
 
 import csv
+import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,8 +12,9 @@ import torch
 from monai_landmarks.data.dataset import load_dataset
 from monai_landmarks.engines.propose import Proposer
 from monai_landmarks.sharing.archive import opened_bundle
-from monai_landmarks.sharing.bundles import load_metadata, settings_of
+from monai_landmarks.sharing.bundles import load_metadata, scope_of, settings_of
 from monai_landmarks.sharing.pack import Labels, pack_bundle
+from monai_landmarks.transforms import load
 
 SHRUNK = {"longer_side": 128, "window": 32, "jitter": 6.0, "descriptor": 8, "copies": 8, "max_epochs": 1}
 
@@ -67,6 +70,50 @@ def test_a_missing_dino_file_is_one_clear_error(one_shot, tmp_path):
     options = {**SHRUNK, "ckpt_dir": tmp_path / "models", "output_dir": tmp_path / "eval"}
     with pytest.raises(AssertionError, match=r"dino_weights: no file .*dino\.pth; fetch dino_deitsmall8_pretrain"):
         one_shot("training", ("train", "fine"), **options, dino_weights=tmp_path / "dino.pth")
+
+
+def test_a_wrong_coarse_model_is_one_clear_error(one_shot, fine, tmp_path):
+    (tmp_path / "unet").mkdir()
+    metadata = load_metadata(one_shot.root)
+    del settings_of(metadata)["one_shot"]
+    (tmp_path / "unet" / "metadata.json").write_text(json.dumps(metadata))
+    options = {**SHRUNK, "ckpt_dir": tmp_path / "models", "output_dir": tmp_path / "eval"}
+    for coarse, said in ((fine / "models", "has a fine stage"), (tmp_path / "unet", "is another network")):
+        with pytest.raises(AssertionError, match=f"{said}; give a one-shot model without a fine stage"):
+            one_shot("training", ("train", "fine"), **options, coarse=coarse)
+
+
+@pytest.mark.parametrize(("stage", "earlier"), [("fine", "coarse"), ("sla", "start")])
+def test_another_template_than_the_earlier_models_must_be_named(one_shot, blobs, tmp_path, stage, earlier):
+    """case00 was the default; here its point is moved, as a corrected annotation is."""
+    dataset = load_dataset(blobs)
+    digest = settings_of(load_metadata(one_shot.root))["template"]
+    assert len(digest) == 16
+    dataset.cases[0].annotations[0].points["middle"] = (30.0, 40.0)
+    dataset.relocated(tmp_path).save(tmp_path / "dataset.json")
+    options = {**(SHRUNK if stage == "fine" else {}), earlier: one_shot.root / "models", "max_epochs": 1}
+    options |= {"dataset_file": tmp_path / "dataset.json", "ckpt_dir": tmp_path / "m", "output_dir": tmp_path / "e"}
+    with pytest.raises(AssertionError, match=r"was trained with another template .*--template CASE_ID"):
+        one_shot("training", ("train", stage), **options)
+    assert not (tmp_path / "m" / "model.pt").exists()
+    one_shot("training", ("train", stage), **options, template="case00")
+    assert settings_of(load_metadata(tmp_path, tmp_path / "m"))["template"] != digest
+
+
+@pytest.mark.parametrize("stage", ["template", "fine"])
+def test_the_scope_is_that_of_all_training_images(one_shot, blobs, tmp_path, monkeypatch, stage):
+    """The template is a CR image, the others DX images."""
+    read = load.read_radiograph
+
+    def with_header(path, **settings):
+        modality = "CR" if Path(path).name == "00.png" else "DX"
+        found = read(path, **settings)
+        return dataclasses.replace(found, info={**found.info, "modality": modality})
+
+    monkeypatch.setattr(load, "read_radiograph", with_header)
+    given = {"max_epochs": 1, "copies": 4, "ckpt_dir": tmp_path / "models", "output_dir": tmp_path / "eval"}
+    one_shot("training", ("train", stage), **({**SHRUNK, **given} if stage == "fine" else given))
+    assert scope_of(load_metadata(tmp_path)) == {"modality": ["CR", "DX"]}
 
 
 def test_mutual_matches_and_a_fine_stage_after_them(one_shot, tmp_path):

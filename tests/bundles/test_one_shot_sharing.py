@@ -61,7 +61,20 @@ def models(one_shot, blobs, tmp_path_factory):
     described = describe_model(one_shot.root, dataset, [64, 64], settings)
     (folder / "metadata.json").write_text(json.dumps(described))
     dataset.relocated(folder).save(folder / "pseudo_labels.json")
-    return {"plain": trained, "adapters": folder}
+    return {"plain": trained, "adapters": folder, "fine": fine_model(one_shot, blobs, tmp_path_factory.mktemp("fine"))}
+
+
+def fine_model(one_shot, blobs, folder):
+    """A folder of the trained model with a fine stage whose heads have learnt nothing."""
+    settings = load_metadata(one_shot.root)["monai_landmarks"]["settings"]
+    settings["fine"] = {"coarse_size": [64, 64], "window": 32, "descriptor": 8, "dino": False}
+    network = network_from(settings, 3)
+    network.coarse.load_state_dict(weights(one_shot.root / "models" / "model.pt"))
+    network.eval().set_template(template_image(blobs, 128), torch.tensor([[40.0, 90.0], [40.0, 32.0], [90.0, 64.0]]))
+    torch.save(network.state_dict(), folder / "model.pt")
+    described = describe_model(one_shot.root, load_dataset(blobs), [128, 128], settings)
+    (folder / "metadata.json").write_text(json.dumps(described))
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -74,10 +87,10 @@ def packed(one_shot, models, evaluation, keys, blobs, tmp_path_factory):
     return files
 
 
-def template_image(blobs):
-    """The first radiograph as a network's input of 64 x 64."""
+def template_image(blobs, side=64):
+    """The first radiograph as a network's input, a square."""
     with Image.open(blobs.parent / "images" / "00.png") as image:
-        pixels = np.asarray(image.resize((64, 64)), dtype=np.float32)
+        pixels = np.asarray(image.resize((side, side)), dtype=np.float32)
     return torch.from_numpy(pixels / 255)[None, None]
 
 
@@ -178,7 +191,7 @@ def test_another_template_for_a_packed_model(packed, keys, blobs, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, "fine"])
 def test_every_format_gives_the_same_logits_and_travels(one_shot, models, evaluation, keys, blobs, tmp_path, kind):
     """Converted, packed, compared by verify, and predicted by ONNX Runtime: the points are those of torch."""
     for name in ("model.pt", "metadata.json"):

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from monai_landmarks.codecs.decode import LocalSoftArgmaxCodec
-from monai_landmarks.codecs.likelihood import Bernoulli, Categorical
+from monai_landmarks.codecs.likelihood import NOTHING, Bernoulli, Categorical, Similarity
 from monai_landmarks.engines.augmented import AugmentedInferer
 from monai_landmarks.engines.inferer import AutocastInferer
 from monai_landmarks.errors import ConfigError
@@ -104,6 +104,19 @@ def test_mirrored_views_swap_left_and_right(likelihood):
     assert (swapped.confidence[0, :2] > 0.8 * codec.decode(Sides()(image)).confidence[0, :2]).all()
     assert len(AugmentedInferer(likelihood, mirror=(1, 0, 2)).views) == 1
     assert not AugmentedInferer(likelihood, mirror=(0, 1, 2)).views
+
+
+def test_a_landmark_without_template_is_not_found_by_its_mirror_images():
+    class OneSide(nn.Module):
+        """The left one's template, and none for the right one."""
+
+        def forward(self, image):
+            return torch.cat([image.clamp(min=1e-3).log(), torch.full_like(image, NOTHING - 0.5)], 1)
+
+    image = blobs(torch.tensor([[20.0, 10.0]]))
+    found = AugmentedInferer(Similarity(), mirror=(1, 0))(image, OneSide())
+    assert Similarity().presence(found).tolist() == [[1, 0]]
+    assert torch.equal(found[:, 1], OneSide()(image)[:, 1])
 
 
 def test_mirrored_views_need_the_pairs():

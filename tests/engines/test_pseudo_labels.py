@@ -15,6 +15,7 @@ from monai_landmarks.data.one_shot import (
     one_landmark,
     one_template,
     template_case,
+    template_digest,
     template_items,
 )
 from monai_landmarks.engines.pseudo_labels import (
@@ -65,6 +66,16 @@ def test_nothing_but_the_templates_annotation_is_left(blobs):
         for case in dataset.cases
     ]
     assert one_template(dataset.model_copy(update={"cases": others}), "case02").digest() == one.digest()
+
+
+def test_the_templates_digest_tells_templates_apart_and_not_landmarks(blobs):
+    whole = load_dataset(blobs)
+    one = template_digest(whole, one_template(whole, "case02"))
+    middle = one_template(one_landmark(whole, "middle"), "case02")
+    assert one == template_digest(whole, middle, earlier={"template": one})
+    assert one != template_digest(whole, one_template(whole, "case03"), earlier={})
+    with pytest.raises(ConfigError, match=r"another template .*--template CASE_ID"):
+        template_digest(whole, one_template(whole, "case03"), earlier={"template": one})
 
 
 def test_the_default_template_is_the_first_training_case_with_the_most_points(blobs):

@@ -12,8 +12,9 @@ from monai_landmarks.errors import ConfigError
 from monai_landmarks.losses.similarity import CosineMapLoss, FineMapsLoss
 from monai_landmarks.networks.build import network_from
 from monai_landmarks.networks.embedding import EmbeddingNet
-from monai_landmarks.networks.fine import LOCAL, WHOLE, FineOneShotNet, FinePairNet
+from monai_landmarks.networks.fine import EMPTY, LOCAL, WHOLE, FineOneShotNet, FinePairNet
 from monai_landmarks.networks.one_shot import LOWEST, OneShotNet
+from monai_landmarks.sharing.exports import TOLERANCE, differences
 
 K = 4
 SIZE, COARSE = (320, 384), (160, 192)
@@ -82,19 +83,35 @@ def test_a_landmark_the_template_does_not_show_is_absent(small):
     net.eval().set_template(template["image"][None], template["network_points"])
     logits = net(template["image"][None])
     assert (logits[:, 2] == LOWEST).all()
-    assert SimilarityCodec().decode(logits).presence[0].tolist() == [1, 1, 0]
+    assert SimilarityCodec().likelihood.presence(logits)[0].tolist() == [1, 1, 0]
+    assert SimilarityCodec().decode(logits).points[0].isnan().all(-1).tolist() == [False, False, True]
 
 
 def test_outside_the_window_and_the_image_is_nothing(small):
     net, template = small
     points = torch.tensor([[2.0, 3.0], [80.0, 64.0], [torch.nan] * 2])
     net.eval().set_template(template["image"][None], points)
-    logits = net(template["image"][None])[0].exp()
+    logits = net(template["image"][None])[0]
     assert logits.shape == (3, 128, 128)
-    assert (logits[0, 32:] == 0).all()
-    assert (logits[0, :, 32:] == 0).all()
-    assert logits[0, :8, :8].amin() > 0
+    assert (logits[0, 32:] == EMPTY).all()
+    assert (logits[0, :, 32:] == EMPTY).all()
+    assert logits[0, :8, :8].amin() > EMPTY
+    # A converted file may be off by a share of the largest logit: no more than a similarity's 0.3 %.
+    assert logits.abs().amax() * TOLERANCE < 0.003
     assert (answer(net, template["image"][None]).points[0, :2] - points[:2]).abs().amax() <= LOCAL / 2
+
+
+def test_a_converted_file_that_is_off_by_a_hundredth_is_noticed(small):
+    net, template = small
+    net.eval().set_template(template["image"][None], template["network_points"])
+
+    def noisy(image):
+        logits = net(image)
+        return logits + 0.01 * (logits > EMPTY)
+
+    found, relative = differences(noisy, net, [template["image"][None]])
+    assert found == pytest.approx(0.01, rel=0.01)
+    assert relative > 3 * TOLERANCE
 
 
 class LargestTensor(TorchDispatchMode):

@@ -43,6 +43,13 @@ def test_one_path_is_its_network_and_a_list_an_ensemble(models):
     assert isinstance(trained_network(nn.Conv2d(1, 2, 1), models[:1], METADATA), nn.Conv2d)
 
 
+def test_models_of_several_templates_are_an_ensemble(models):
+    other = copy.deepcopy(METADATA)
+    other["monai_landmarks"]["settings"]["template"] = "0123456789abcdef"
+    write_metadata(models[1], other)
+    assert len(trained_network(nn.Conv2d(1, 2, 1), models, METADATA).networks) == 2
+
+
 @pytest.mark.parametrize(
     ("place", "value", "message"),
     [
