@@ -77,6 +77,27 @@ def _one_seed():
 
 
 @pytest.fixture(scope="session")
+def quick_tracking():
+    """MLflow makes a file's tables in dozens of migrations, which take seconds: here once, then they are copied."""
+    import sqlalchemy
+    from mlflow.store.db import utils
+
+    migrate = utils._initialize_tables
+    template = sqlalchemy.create_engine("sqlite://", poolclass=sqlalchemy.StaticPool)
+
+    def copy_tables(engine):
+        if not utils._all_tables_exist(template):
+            migrate(template)
+        with template.connect() as tables, engine.connect() as copy:
+            tables.connection.driver_connection.backup(copy.connection.driver_connection)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(utils, "_initialize_tables", copy_tables)
+        yield
+    template.dispose()
+
+
+@pytest.fixture(scope="session")
 def dicom_errors():
     """A function: the lines in which dciodvfy calls something in a DICOM file an error, each once."""
     if which("dciodvfy") is None:

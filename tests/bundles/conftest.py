@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
-from bundle_runner import Runner
+from bundle_runner import ONE_SHOT, STAGES, Runner
+from painted_knees import write_knees
 from PIL import Image
 
 from monai_landmarks.data.dataset import Annotation, Case, LandmarkDataset
@@ -46,6 +47,11 @@ def write_figures(folder, counts=(24, 2, 2), size=(80, 64)):
     return folder / "dataset.json"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _quick_tracking(quick_tracking):
+    pass
+
+
 @pytest.fixture
 def runner(tmp_path, blobs):
     return Runner(copy_bundle("label_augmentation", tmp_path / "bundle"), blobs)
@@ -63,3 +69,34 @@ def trained(tmp_path_factory, blobs):
     runner = Runner(copy_bundle("label_augmentation", tmp_path_factory.mktemp("trained") / "bundle"), blobs)
     runner.output = runner("training")
     return runner
+
+
+@pytest.fixture(scope="session")
+def one_shot(tmp_path_factory, blobs):
+    """The one-shot bundle, trained without annotations for two epochs."""
+    runner = Runner(copy_bundle("one_shot", tmp_path_factory.mktemp("one_shot") / "bundle"), blobs, ONE_SHOT)
+    runner.output = runner("training")
+    return runner
+
+
+@pytest.fixture
+def again(tmp_path, blobs):
+    """The one-shot bundle, untrained."""
+    return Runner(copy_bundle("one_shot", tmp_path / "bundle"), blobs, ONE_SHOT)
+
+
+@pytest.fixture(scope="session")
+def knees(tmp_path_factory):
+    """Path of a data set file of both knees."""
+    return write_knees(tmp_path_factory.mktemp("knees") / "data")
+
+
+@pytest.fixture(scope="session")
+def stages(tmp_path_factory, knees):
+    """Both bundles of KNEEL beside each other, trained for two epochs."""
+    folder = tmp_path_factory.mktemp("kneel")
+    runners = {}
+    for name, small in STAGES.items():
+        runners[name] = Runner(copy_bundle(name, folder / name), knees, small)
+        runners[name].output = runners[name]("training")
+    return runners

@@ -1,23 +1,22 @@
 """Cross-validation of a shipped bundle as one command, killed and continued."""
 
-import csv
 import json
-import os
 import signal
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 
 import jsonschema
-import mlflow
 import pytest
-from monai.utils import path_to_sqlite_uri
-from test_label_augmentation import REPOSITORY
+from bundle_checks import mlflow_runs, read_rows
+from bundle_runner import environment
 from typer.testing import CliRunner
 
 from monai_landmarks.cli.main import build_app
 from monai_landmarks.data.dataset import load_dataset
 
+REPOSITORY = Path(__file__).parents[2]
 SMALL = ("longer_side=64", "decoder_channels=[16,16,8,8,8]", "max_epochs=5", "batch_size=2")
 
 
@@ -41,10 +40,6 @@ def command(dataset, output):
         *(sys.executable, "-c", "from monai_landmarks.cli.main import main; main()", *arguments),
         *("--folds", "2", "--stratify", "kl_grade", *settings),
     ]
-
-
-def environment():
-    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
 
 
 def kill_in_fold_1(arguments, cwd):
@@ -90,7 +85,7 @@ def _check_no_leak(output, dataset):
         assert {case.split for case in fold.cases} == {"training", "test"}
         patients = [{case.patient for case in fold.select(split)} for split in ("training", "test")]
         assert patients[0].isdisjoint(patients[1])
-        evaluated = {row["case_id"] for row in _rows(output / f"fold-{number}" / "cases.csv")}
+        evaluated = {row["case_id"] for row in read_rows(output / f"fold-{number}" / "cases.csv")}
         assert evaluated == {case.id for case in fold.select("test")}
         held_out.update(evaluated)
     assert held_out == Counter(case.id for case in dataset.cases if case.split != "test")
@@ -102,17 +97,16 @@ def _check_metrics(output, dataset):
     jsonschema.validate(metrics, schema)
     assert (metrics["split"], metrics["cases"], metrics["patients"]) == ("out-of-fold", 14, 7)
     assert sorted(metrics["attributes"]["kl_grade"]) == ["0", "1"]
-    rows = _rows(output / "cases.csv")
+    rows = read_rows(output / "cases.csv")
     errors = [float(row["error_mm"]) for row in rows if row["error_mm"]]
     assert metrics["mm"]["mre"] == pytest.approx(sum(errors) / len(errors))
-    own = [row for number in range(2) for row in _rows(output / f"fold-{number}" / "cases.csv")]
+    own = [row for number in range(2) for row in read_rows(output / f"fold-{number}" / "cases.csv")]
     assert sorted(row["predicted_row"] for row in own) == sorted(row["predicted_row"] for row in rows)
     assert json.loads((output / "evaluation.json").read_text())["digest"] == dataset.digest()
 
 
 def _check_runs(output):
-    client = mlflow.MlflowClient(path_to_sqlite_uri(output / "mlflow.db"))
-    runs = client.search_runs([e.experiment_id for e in client.search_experiments()])
+    runs = mlflow_runs(output)
     assert sorted(run.info.run_name for run in runs) == ["cv fold 0", "cv fold 1"]
     assert {run.info.status for run in runs} == {"FINISHED"}
     assert all("test.mm.mre" in run.data.metrics for run in runs)
@@ -124,15 +118,10 @@ def _check_use(output, dataset, tmp_path):
     image = dataset.parent / "images" / "15.png"
     result = runner.invoke(build_app(), ["predict", str(output / "bundle"), str(image), "-o", str(tmp_path / "p")])
     assert result.exit_code == 0, result.output
-    assert len(_rows(tmp_path / "p" / "predictions.csv")) == 3
+    assert len(read_rows(tmp_path / "p" / "predictions.csv")) == 3
     result = runner.invoke(build_app(), ["report", str(output), "-d", str(dataset)])
     assert result.exit_code == 0, result.output
     page = (output / "report.html").read_text()
     assert "By attribute" in page
     assert "fold-1" in page
     assert "has changed since the evaluation" not in page
-
-
-def _rows(path):
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))

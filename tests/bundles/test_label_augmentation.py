@@ -1,35 +1,30 @@
 """The bundle as it is shipped, every config for real, shrunk."""
 
-import csv
-import json
 import math
 import shutil
-import subprocess
-from pathlib import Path
 
-import mlflow
 import pytest
 import torch
 import yaml
-from monai.bundle import ConfigWorkflow, verify_net_in_out
-from monai.utils import path_to_sqlite_uri
+from bundle_checks import (
+    check_last_epoch_is_kept,
+    check_network,
+    check_properties,
+    check_resumes_to_the_same_end,
+    check_same,
+    mlflow_runs,
+    read_metrics,
+    read_rows,
+    weights,
+)
+from bundle_runner import SMALL, TWO_PROCESSES, Runner
+from monai.bundle import ConfigWorkflow
 
 from monai_landmarks.handlers.history import read_history
-from monai_landmarks.sharing.bundles import load_metadata, shipped_bundles
+from monai_landmarks.sharing.bundles import copy_bundle, load_metadata, shipped_bundles
 
-REPOSITORY = Path(__file__).parents[2]
 SHIPPED = shipped_bundles()["label_augmentation"]
-SMALL = {"longer_side": 64, "decoder_channels": [16, 16, 8, 8, 8], "progress": False}
-
-
-def mlflow_runs(models):
-    client = mlflow.MlflowClient(path_to_sqlite_uri(models / "mlflow.db"))
-    return client.search_runs([e.experiment_id for e in client.search_experiments()])
-
-
-def read_rows(path):
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+PAPER = {"max_epochs": 1, "batch_size": 4, "spatial_size": "[64,64]"}
 
 
 def test_training_tells_its_time_and_leaves_everything(trained):
@@ -50,42 +45,21 @@ def test_the_trained_metadata_names_the_landmarks(trained):
     assert metadata["network_data_format"]["inputs"]["image"]["spatial_shape"] == [64, 64]
 
 
-@pytest.mark.parametrize(
-    ("name", "workflow", "options"),
-    [
-        ("train", "train", SMALL),
-        ("inference", "inference", {}),
-    ],
-)
-def test_no_property_is_missing(trained, blobs, name, workflow, options):
-    options = {**options, "dataset_dir": str(blobs.parent / "images"), "bundle_root": str(trained.root)}
-    if name == "train":
-        options["dataset_file"] = str(blobs)
-    bundle = ConfigWorkflow(
-        config_file=str(trained.root / "configs" / f"{name}.yaml"),
-        logging_file=False,
-        workflow_type=workflow,
-        **options,
-    )
-    bundle.initialize()
-    assert bundle.check_properties() == []
-    assert bundle.evaluator is not None
-    assert bundle.network_def is not None
+@pytest.mark.parametrize("config", ["train", "inference"])
+def test_no_property_is_missing(trained, blobs, config):
+    options = {"dataset_dir": str(blobs.parent / "images")}
+    if config == "train":
+        options |= {**SMALL, "decoder_channels": [16, 16, 8, 8, 8], "dataset_file": str(blobs)}
+    check_properties(trained.root, (config,), **options)
 
 
 def test_the_network_gives_what_the_metadata_says(trained):
-    verify_net_in_out(
-        net_id="network_def",
-        meta_file=str(trained.root / "models" / "metadata.json"),
-        config_file=str(trained.root / "configs" / "inference.yaml"),
-        device="cpu",
-        bundle_root=str(trained.root),
-    )
+    check_network(trained.root, "models/metadata.json")
 
 
 def test_evaluation_on_the_test_split(trained, blobs):
     trained("evaluate", ("train", "evaluate"))
-    metrics = json.loads((trained.root / "eval" / "metrics.json").read_text())
+    metrics = read_metrics(trained.root / "eval")
     assert (metrics["split"], metrics["cases"]) == ("test", 3)
     assert metrics["mm"]["mre"] == pytest.approx(metrics["px"]["mre"] / 2)
     rows = read_rows(trained.root / "eval" / "cases.csv")
@@ -96,7 +70,8 @@ def test_evaluation_on_the_test_split(trained, blobs):
 
 
 def test_inference_on_a_folder(trained, blobs):
-    trained("inference", ("inference",), dataset_dir=blobs.parent / "images")
+    """In a process of its own, where nothing but the configs has imported anything."""
+    trained.alone("inference", ("inference",), dataset_dir=blobs.parent / "images")
     rows = read_rows(trained.root / "predictions" / "predictions.csv")
     assert len(rows) == 14 * 3
     assert {row["landmark"] for row in rows} == {"bright_left", "bright_right", "middle"}
@@ -105,34 +80,41 @@ def test_inference_on_a_folder(trained, blobs):
 
 def test_the_network_learns(trained, blobs, tmp_path):
     """Enough epochs for the blobs: the predictions come close to the truth, in the original's pixels."""
-    trained("training", ckpt_dir=tmp_path / "models", output_dir=tmp_path / "eval", max_epochs=25, learning_rate=3e-3)
-    trained(
-        "evaluate", ("train", "evaluate"), ckpt_dir=tmp_path / "models", output_dir=tmp_path / "eval", max_epochs=25
-    )
-    metrics = json.loads((tmp_path / "eval" / "metrics.json").read_text())
-    assert metrics["px"]["median"] < 3
+    folders = {"ckpt_dir": tmp_path / "models", "output_dir": tmp_path / "eval"}
+    trained("training", **folders, max_epochs=13, batch_size=2, learning_rate=3e-3)
+    trained("evaluate", ("train", "evaluate"), **folders)
+    assert read_metrics(tmp_path / "eval")["px"]["median"] < 3
 
 
-@pytest.mark.parametrize("place", ["repository root", "bundle folder"])
-def test_training_runs_from(place, blobs, tmp_path, runner):
-    """With a relative config path: from the repository's root into the shipped bundle, from a copy's own folder."""
-    if place == "bundle folder":
-        runner("training", cwd=runner.root, folder="configs", max_epochs=1)
-        assert (runner.root / "models" / "model.pt").is_file()
-        return
-    clone = tmp_path / "clone"
-    shutil.copytree(SHIPPED, clone / "bundles" / "label_augmentation", ignore=shutil.ignore_patterns("models", "eval"))
-    runner("training", cwd=clone, folder="bundles/label_augmentation/configs", max_epochs=1)
-    assert (clone / "bundles" / "label_augmentation" / "models" / "model.pt").is_file()
+def test_training_runs_from_the_repositorys_root(blobs, tmp_path):
+    """With a relative config path into the shipped bundle."""
+    root = tmp_path / "clone" / "bundles" / "label_augmentation"
+    runner = Runner(copy_bundle("label_augmentation", root), blobs)
+    runner("training", cwd=tmp_path / "clone", folder="bundles/label_augmentation/configs", max_epochs=1)
+    assert (root / "models" / "model.pt").is_file()
 
 
-@pytest.mark.parametrize("rows", [(), ("one_pixel",), ("rotation",), ("one_pixel", "rotation")], ids=str)
+def test_training_runs_from_the_bundles_folder(runner):
+    runner("training", folder="configs", max_epochs=1)
+    assert (runner.root / "models" / "model.pt").is_file()
+
+
+@pytest.mark.parametrize("rows", [("one_pixel",), ("rotation",), ("one_pixel", "rotation")], ids=str)
 def test_the_papers_rows(runner, rows):
-    options = {"max_epochs": 1, "batch_size": 4, "spatial_size": "[64,64]"}
-    output = runner("training", ("train", "paper", *rows), **options)
+    output = runner("training", ("train", "paper", *rows), **PAPER)
     assert f"radius {0.0 if 'one_pixel' in rows else 65.0}" in output
-    metadata = load_metadata(runner.root)
-    assert metadata["monai_landmarks"]["settings"]["decoder"]["likelihood"] == "Bernoulli"
+    assert load_metadata(runner.root)["monai_landmarks"]["settings"]["decoder"]["likelihood"] == "Bernoulli"
+
+
+def test_another_experiment_never_continues_a_finished_one(runner):
+    assert "radius 65.0" in runner("training", ("train", "paper"), **PAPER)
+    before = (runner.root / "models" / "metadata.json").read_bytes()
+    assert load_metadata(runner.root)["monai_landmarks"]["settings"]["decoder"]["likelihood"] == "Bernoulli"
+    with pytest.raises(AssertionError, match="was made by another run"):
+        runner("training", ("train", "paper", "rotation"), **PAPER)
+    with pytest.raises(AssertionError, match="was made by another run"):
+        runner("training", ("train", "paper"), **{**PAPER, "longer_side": 96, "spatial_size": "[96,96]"})
+    assert (runner.root / "models" / "metadata.json").read_bytes() == before
 
 
 def test_the_papers_settings_are_the_published_ones(blobs):
@@ -160,62 +142,17 @@ def test_training_and_inference_see_images_alike():
     assert configs["train"]["preprocessing"] == configs["inference"]["preprocessing"]
 
 
-def test_another_experiment_never_continues_a_finished_one(runner):
-    options = {"max_epochs": 1, "batch_size": 4, "spatial_size": "[64,64]"}
-    runner("training", ("train", "paper"), **options)
-    before = (runner.root / "models" / "metadata.json").read_bytes()
-    for configs, more in [
-        (("train", "paper", "rotation"), {}),
-        (("train", "paper"), {"longer_side": 96, "spatial_size": "[96,96]"}),
-    ]:
-        done = subprocess.run(
-            runner.command("training", configs, **{**options, **more}),
-            cwd=runner.root,
-            env=runner.environment(),
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        assert done.returncode != 0
-        assert "was made by another run" in done.stderr + done.stdout
-    assert (runner.root / "models" / "metadata.json").read_bytes() == before
-
-
 def test_a_killed_run_resumes_to_the_same_end(runner, tmp_path):
-    options = {"max_epochs": 4}
-    runner.kill_during(2, **options)
-    interrupted = read_history(runner.root / "eval" / "history.csv")
-    assert 2 <= len(interrupted) < 4
-    assert [run.info.status for run in mlflow_runs(runner.root / "models")] == ["RUNNING"]
-    output = runner("training", **options)
-    assert "Continuing after epoch" in output
-    whole = {"ckpt_dir": tmp_path / "whole", "output_dir": tmp_path / "whole_eval"}
-    runner("training", **options, **whole)
-
-    resumed = torch.load(runner.root / "models" / "checkpoint.pt", weights_only=True)
-    straight = torch.load(tmp_path / "whole" / "checkpoint.pt", weights_only=True)
-    assert resumed["epoch"] == straight["epoch"] == 4
-    assert all(torch.equal(resumed["network"][k], straight["network"][k]) for k in straight["network"])
-    best = [
-        torch.load(folder / "model.pt", weights_only=True) for folder in (runner.root / "models", tmp_path / "whole")
-    ]
-    assert all(torch.equal(best[0][k], best[1][k]) for k in best[0])
-    columns = [
-        [[row[key] for key in ("epoch", "radius", "loss", "val_mre")] for row in read_history(path)]
-        for path in (runner.root / "eval" / "history.csv", tmp_path / "whole_eval" / "history.csv")
-    ]
-    assert columns[0] == columns[1]
-    runs = mlflow_runs(runner.root / "models")
-    assert [run.info.status for run in runs] == ["FINISHED"]
+    check_resumes_to_the_same_end(runner, tmp_path)
 
 
 def test_the_curriculum_reaches_the_training_whatever_loads_the_data(runner, tmp_path):
     """CacheDataset, with and without persistent workers: the radius follows the epoch and the run is the same."""
     rows = {}
-    for workers in (0, 2):
+    for workers, run in ((0, runner), (2, runner.alone)):
         folders = {"ckpt_dir": tmp_path / f"models{workers}", "output_dir": tmp_path / f"eval{workers}"}
         schedule = "$curriculum.StepSchedule(start=30,step=10,every=1)"
-        runner("training", num_workers=workers, max_epochs=3, schedule=schedule, **folders)
+        run("training", num_workers=workers, max_epochs=3, schedule=schedule, **folders)
         rows[workers] = read_history(tmp_path / f"eval{workers}" / "history.csv")
         assert [row["radius"] for row in rows[workers]] == [30, 20, 10]
     # A worker interpolates with one thread: the same draws, sums in another order.
@@ -225,15 +162,8 @@ def test_the_curriculum_reaches_the_training_whatever_loads_the_data(runner, tmp
 @pytest.mark.slow
 def test_two_processes_train(runner):
     """The multi-GPU override on two CPU processes (gloo)."""
-    command = runner.command("training", ("train", "multi_gpu_train"), max_epochs=1)
-    torchrun = [command[0], "-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone", *command[1:]]
-    done = subprocess.run(
-        torchrun, cwd=runner.root, env=runner.environment(), capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    assert not any(
-        key.startswith("module.") for key in torch.load(runner.root / "models" / "model.pt", weights_only=True)
-    )
+    runner.alone("training", ("train", "multi_gpu_train"), TWO_PROCESSES, max_epochs=1)
+    assert not any(key.startswith("module.") for key in weights(runner.root / "models" / "model.pt"))
     assert [row["epoch"] for row in read_history(runner.root / "eval" / "history.csv")] == [1]
 
 
@@ -247,13 +177,11 @@ def test_a_second_pass_is_trained_evaluated_and_used(trained, runner, blobs, tmp
     settings = load_metadata(runner.root, models)["monai_landmarks"]["settings"]
     codec = {"likelihood": "Categorical", "window": 8.0}
     assert settings["second_pass"] == {"coarse_size": [64, 64], "window": 64, "codec": codec}
-    first = torch.load(trained.root / "models" / "model.pt", weights_only=True)
-    both = torch.load(models / "model.pt", weights_only=True)
-    assert all(torch.equal(both[f"coarse.{key}"], value) for key, value in first.items())
+    first, both = weights(trained.root / "models" / "model.pt"), weights(models / "model.pt")
+    check_same({key: both[f"coarse.{key}"] for key in first}, first)
     assert any(not torch.equal(both[f"fine.{key}"], value) for key, value in first.items())
     runner("evaluate", ("train", "evaluate"), ckpt_dir=models, output_dir=tmp_path / "eval")
-    metrics = json.loads((tmp_path / "eval" / "metrics.json").read_text())
-    assert metrics["points"] == 9
+    assert read_metrics(tmp_path / "eval")["points"] == 9
     scale = float(read_rows(tmp_path / "eval" / "cases.csv")[0]["scale_row"])
     assert scale == pytest.approx(128 / 80)
     runner("inference", ("inference",), ckpt_dir=models, dataset_dir=blobs.parent / "images", output_dir=tmp_path / "p")
@@ -265,9 +193,7 @@ def test_a_refit_trains_on_the_validation_images_too_and_keeps_the_last_epoch(ru
     assert "Training: 11 images" in output
     assert all(math.isnan(row["val_mre"]) for row in read_history(runner.root / "eval" / "history.csv"))
     models = runner.root / "models"
-    kept = torch.load(models / "model.pt", weights_only=True)
-    last = torch.load(models / "checkpoint.pt", weights_only=True)["network"]
-    assert all(torch.equal(kept[key], last[key]) for key in last)
+    check_last_epoch_is_kept(models)
     assert load_metadata(runner.root, models)["monai_landmarks"]["dataset"]["cases"] == 14
 
 
@@ -275,7 +201,7 @@ def test_an_hourglass_trains_on_whole_images(runner):
     runner("training", ("train", "hourglass"), width=4, depth=2, max_epochs=1)
     assert load_metadata(runner.root)["network_data_format"]["outputs"]["pred"]["spatial_shape"] == [16, 16]
     runner("evaluate", ("train", "evaluate"))
-    assert json.loads((runner.root / "eval" / "metrics.json").read_text())["cases"] == 3
+    assert read_metrics(runner.root / "eval")["cases"] == 3
     runs = mlflow_runs(runner.root / "models")
     assert runs[0].data.params["network"] == "hourglass"
     assert "schedule" not in runs[0].data.params

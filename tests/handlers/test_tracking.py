@@ -8,6 +8,8 @@ from monai.utils import path_to_sqlite_uri
 
 from monai_landmarks.handlers.tracking import RUN_FILE, EvaluationTracker, ExperimentTracker, environment, is_local
 
+pytestmark = pytest.mark.usefixtures("quick_tracking")
+
 
 def tracker_of(folder, **options):
     options.setdefault("metrics", lambda: {"loss": 1.5})
