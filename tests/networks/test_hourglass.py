@@ -125,6 +125,7 @@ def test_presence_starts_undecided():
 
 def test_presence_and_place_are_learned_apart():
     """A loss of presence moves no map, one of places no presence, but through the features both read."""
+    torch.manual_seed(0)
     network = HourglassNet(2, width=4)
     truth = {"network_points": torch.full((2, 2, 2), 30.0), "state": torch.tensor([[1, 2], [1, 1]])}
     logits = network(torch.rand(2, 1, 64, 64))
@@ -132,9 +133,10 @@ def test_presence_and_place_are_learned_apart():
     place_only = CoordinateLoss(Wing(), presence_weight=0)
     heads = [network.output.weight, network.presence.weight]
     place, presence = torch.autograd.grad(presence_only(logits, truth), heads, retain_graph=True)
-    assert place.abs().max() < 1e-6 < presence.abs().max()
+    # But for rounding, which the images decide.
+    assert place.abs().max() < 1e-4 * presence.abs().max()
     place, presence = torch.autograd.grad(place_only(logits, truth), heads)
-    assert presence.abs().max() < 1e-6 < place.abs().max()
+    assert presence.abs().max() < 1e-4 * place.abs().max()
 
 
 def test_presence_is_read_where_the_map_lies():
