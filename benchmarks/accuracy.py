@@ -1,0 +1,157 @@
+"""Errors after the same short training: our recipe, its parts, other methods, a peer; and how few images are enough.
+
+    python benchmarks/accuracy.py                                   # 5 minutes of training a row, on two idle cores
+    python benchmarks/accuracy.py --rows default "one pixel"        # some rows
+    python benchmarks/accuracy.py --list                            # their names
+    python benchmarks/accuracy.py --tiny                            # three rows in small, the numbers mean nothing
+
+Each row trains at one input size for as many epochs as fit into the time (an epoch is timed first), in a process of its
+own; the last weights are scored once on validation and test images. Nothing is chosen on the test images. ISBI 2015
+(--isbi): of its 148 training images that are not in test 1 too, 118 train and 30 validate; test 1 against the mean of
+both readers. Simulated pelvis: 150, 30 and 60 images. The curve trains on nested subsets; "all" adds the validation
+images. Rows of `landmarker` need its environment: benchmarks/peer_landmarker/make_env.py.
+
+Finished rows are read back, so a killed run goes on. Writes OUTPUT/accuracy.md and accuracy.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from accuracy_data import ISBI, PELVIS, isbi, pelvis, subset
+from accuracy_peer import PEERS, available, run_peer
+from accuracy_rows import CURVE, DEFAULT, ROWS, TPL
+from accuracy_run import Task, run_row
+from accuracy_table import TEST, VALIDATION, against_peer, table
+from interleaved import machine
+
+NAMES = (*ROWS, TPL, *PEERS)
+ALL = "all"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """How much is trained.
+
+    Attributes:
+        longer_side: of the input.
+        minutes: of training a row; 0 for two epochs.
+        pelvis: simulated training, validation and test images.
+        curve: training images of the curve's rows.
+        rows: names of rows.
+        curve_rows: names of the curve's rows.
+    """
+
+    longer_side: int = 256
+    minutes: float = 5.0
+    pelvis: tuple[float, float, float] = (150, 30, 60)
+    curve: tuple[int, ...] = (5, 10, 25, 50, 100)
+    rows: tuple[str, ...] = NAMES
+    curve_rows: tuple[str, ...] = CURVE
+
+
+TINY = Size(
+    longer_side=64,
+    minutes=0.0,
+    pelvis=(6, 2, 2),
+    curve=(3,),
+    rows=(DEFAULT, "Gaussian heat-map, MSE, k = 10", "KNEEL's hourglass", TPL),
+    curve_rows=(DEFAULT,),
+)
+
+
+def tasks(output: Path, size: Size, isbi_data: Path | None, seed: int) -> Iterator[tuple[str, Task]]:
+    """Data sets that exist, and what is asked of them."""
+    files = {PELVIS: pelvis(output, size.pelvis)}
+    if isbi_data is not None and (file := isbi(isbi_data, output)):
+        files[ISBI] = file
+    for name, file in files.items():
+        scored = {TEST: (file, TEST), VALIDATION: (file, VALIDATION)}
+        about = {"longer_side": size.longer_side, "minutes": size.minutes, "seed": seed}
+        yield name, Task(folder=output / name / "rows", file=file, evaluations=scored, **about)  # type: ignore[arg-type]
+
+
+def rows_of(task: Task, names: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Results by name; the peer's rows are left out, with a line, where its environment is missing."""
+    for name in names:
+        if name not in PEERS:
+            yield name, run_row(task, name)
+        elif available():
+            yield name, run_peer(task, name)
+
+
+def curve_of(task: Task, size: Size) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Results by method and number of training images."""
+    for name in size.curve_rows:
+        for count in size.curve:
+            folder = task.folder.parent / f"{count} images"
+            file = subset(task.file, count, folder)
+            scored = {label: (file, split) for label, (_, split) in task.evaluations.items()}
+            yield f"{name}, {count} images", run_row(replace(task, folder=folder, file=file, evaluations=scored), name)
+        everything = {TEST: task.evaluations[TEST]}
+        folder = task.folder.parent / f"{ALL} images"
+        yield f"{name}, {ALL}", run_row(replace(task, folder=folder, evaluations=everything, refit=True), name)
+
+
+def run(output: Path, size: Size, isbi_data: Path | None, seed: int = 0, curve: bool = True) -> dict[str, Any]:
+    """All tables; the files are written anew after each row."""
+    output.mkdir(parents=True, exist_ok=True)
+    found: dict[str, Any] = {}
+    for data, task in tasks(output, size, isbi_data, seed):
+        parts = {data: rows_of(task, size.rows)}
+        if curve:
+            parts[f"{data}, number of training images"] = curve_of(task, size)
+        for title, results in parts.items():
+            found[title] = {}
+            for name, result in results:
+                found[title][name] = result
+                _write(output, found)
+    return found
+
+
+def _write(output: Path, found: dict[str, Any]) -> None:
+    content = json.dumps({"tables": found, "machine": machine()}, indent=1)
+    (output / "accuracy.json").write_text(content + "\n", encoding="utf-8")
+    (output / "accuracy.md").write_text("\n".join(markdown(found)) + "\n", encoding="utf-8")
+
+
+def markdown(found: dict[str, Any]) -> list[str]:
+    """All tables, each with how we stand against the peer."""
+    return [
+        line
+        for title, results in found.items()
+        if results
+        for line in (*table(title, results), *against_peer(title, results, DEFAULT, PEERS))
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", type=Path)
+    parser.add_argument("--isbi", type=Path, default=Path("../shared/data/isbi2015"))
+    parser.add_argument("--rows", nargs="+", choices=NAMES, metavar="NAME", help="all without it; see --list")
+    parser.add_argument("--minutes", type=float, help="training of a row")
+    parser.add_argument("--longer-side", type=int, help="of the input")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--no-curve", action="store_true", help="leave the number of training images out")
+    parser.add_argument("--list", action="store_true", help="print the rows' names")
+    parser.add_argument("--tiny", action="store_true", help="three rows on simulated images in small, to see it work")
+    given = parser.parse_args()
+    if given.list:
+        print("\n".join(NAMES))
+        return
+    changes = {name: getattr(given, name) for name in ("minutes", "longer_side") if getattr(given, name) is not None}
+    changes |= {"rows": tuple(given.rows)} if given.rows else {}
+    size = replace(TINY if given.tiny else Size(), **changes)
+    output = given.output or Path("runs/accuracy_tiny" if given.tiny else "runs/accuracy")
+    found = run(output, size, None if given.tiny else given.isbi, given.seed, not given.no_curve)
+    print("\n".join(markdown(found)))
+
+
+if __name__ == "__main__":
+    main()
