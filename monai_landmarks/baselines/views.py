@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from monai.transforms import Compose, Resized, ScaleIntensityRangePercentilesd
+from monai.transforms import Compose
 from torch import Tensor
 
 from monai_landmarks.data.dataset import LandmarkDataset, State
@@ -19,6 +19,7 @@ from monai_landmarks.scheme import Scheme
 from monai_landmarks.sides import limb_scheme, side_channels
 from monai_landmarks.transforms.geometry import PadToAspectd, image_affine, move_points
 from monai_landmarks.transforms.limb_views import is_swapped, looks_left, region_view
+from monai_landmarks.transforms.prepare import ResizeSmoothedd, ScalePercentilesd
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,9 @@ class WholeViewer:
     def __init__(self, size: int = 48) -> None:
         self.transform = Compose(
             [
-                ScaleIntensityRangePercentilesd("image", 0.5, 99.5, 0.0, 1.0, clip=True),
+                ScalePercentilesd("image"),
                 PadToAspectd("image", (size, size)),
-                Resized("image", (size, size), mode="bilinear", anti_aliasing=True),
+                ResizeSmoothedd("image", (size, size)),
             ]
         )
 
