@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from monai_landmarks.cli.main import build_app
 from monai_landmarks.data.dataset import load_dataset
+from monai_landmarks.errors import ConfigError
 from monai_landmarks.networks.build import network_from
 from monai_landmarks.networks.mutual import MutualOneShotNet
 from monai_landmarks.networks.pair import one_shot_network
@@ -191,7 +192,7 @@ def test_another_template_for_a_packed_model(packed, keys, blobs, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", [*KINDS, "fine"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_format_gives_the_same_logits_and_travels(one_shot, models, evaluation, keys, blobs, tmp_path, kind):
     """Converted, packed, compared by verify, and predicted by ONNX Runtime: the points are those of torch."""
     for name in ("model.pt", "metadata.json"):
@@ -212,6 +213,12 @@ def test_every_format_gives_the_same_logits_and_travels(one_shot, models, evalua
         rows = read_rows(tmp_path / backend / "predictions.csv")
         points.append([[float(row[key]) for key in ("x", "y", "confidence")] for row in rows])
     assert np.abs(np.subtract(*points)).max() < 0.01
+
+
+@pytest.mark.slow
+def test_a_model_with_a_fine_stage_is_not_exported(one_shot, models, blobs):
+    with pytest.raises(ConfigError, match=r"model\.onnx: this network cannot be exported"):
+        export_models(one_shot.root, models["fine"], ["onnx"], image=blobs.parent / "images" / "03.png")
 
 
 @pytest.fixture(scope="module")
