@@ -3,10 +3,11 @@
     python benchmarks/one_shot_ablation.py --output runs/one_shot_ablation --count 104 --epochs 10 --stage-epochs 6
 
 First the seesaw: one network for all landmarks whose gain at one is another's loss, against one network a landmark
-(`--landmarks`: each costs a training). Then adapters of 0, 4, 8, 16, 32 channels, which should have both; then wider
-decoders, which have as many parameters and should not. Every row starts from the same embedding (CC2D), has the same
-data and budget, and is scored in its last epoch on the held-out split; the test split is never read. Finished rows are
-read back, so a killed run goes on; `--only` names rows.
+(`--landmarks`: each costs a training). Then adapters of 4, 8, 16, 32 channels, which should have both ("one network for
+all" has 0); then wider decoders, which have as many parameters and should not. Every row has the same data, and as
+many epochs of CC2D and of pseudo-labels; all but the wider ones start from the same CC2D, those from one as wide. Its
+last epoch is scored on the held-out split; the test split is never read. Finished rows are read back, so a killed run
+goes on; `--only` names rows, and what a row starts from is trained with it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from experiments import Experiment, run_experiment
 
@@ -32,23 +33,38 @@ WIDER = (2, 3)
 LANDMARKS = ("femoral_head_centre_left", "greater_trochanter_superior_left", "symphysis_superior")
 
 
+class Row(NamedTuple):
+    """A training, and the name of the one whose embedding it starts from, if any."""
+
+    experiment: Experiment
+    start: str = ""
+
+
 def row(name: str, *configs: str, **overrides: Any) -> Experiment:
     return Experiment(name=name, configs=configs, overrides=overrides, bundle="one_shot")
 
 
-def rows(landmarks: Sequence[str], decoder: Sequence[int], epochs: int, stage_epochs: int) -> list[Experiment]:
-    """The trainings, each after what it starts from."""
-    later: dict[str, Any] = {"max_epochs": stage_epochs, "learning_rate": 3.0e-4}
-    return [
-        row(START, max_epochs=epochs),
-        *(row(f"one network for {name}", "sla", landmark=name, **later) for name in landmarks),
-        row("one network for all", "sla", **later),
-        *(row(f"adapters, {count}", "sla", "adapter", adapter_channels=count, **later) for count in CHANNELS),
-        *(
-            row(f"{START}, decoder {factor} times", decoder_channels=[factor * n for n in decoder], max_epochs=epochs)
-            for factor in WIDER
-        ),
-    ]
+def rows(landmarks: Sequence[str], decoder: Sequence[int], epochs: int, stage_epochs: int) -> dict[str, Row]:
+    """The trainings by name, each after what it starts from."""
+    later: dict[str, Any] = {"max_epochs": stage_epochs, "learning_rate": 3.0e-4, "decoder_channels": list(decoder)}
+    table = [Row(row(START, max_epochs=epochs, decoder_channels=list(decoder)))]
+    table += [Row(row(f"one network for {name}", "sla", landmark=name, **later), START) for name in landmarks]
+    table.append(Row(row("one network for all", "sla", **later), START))
+    for count in CHANNELS:
+        table.append(Row(row(f"adapters, {count}", "sla", "adapter", adapter_channels=count, **later), START))
+    for factor in WIDER:
+        wide = {"decoder_channels": [factor * channels for channels in decoder]}
+        start = row(f"{START}, decoder {factor} times", max_epochs=epochs, **wide)
+        table.append(Row(start))
+        table.append(Row(row(f"one network for all, decoder {factor} times", "sla", **{**later, **wide}), start.name))
+    return {entry.experiment.name: entry for entry in table}
+
+
+def needed(table: Mapping[str, Row], only: Sequence[str] | None) -> list[Row]:
+    """The rows asked for, and what they start from; all without a wish."""
+    wanted = set(table) if only is None else {START, *only}
+    wanted |= {table[name].start for name in wanted if table[name].start}
+    return [entry for name, entry in table.items() if name in wanted]
 
 
 def markdown(results: Mapping[str, Mapping[str, Any]], landmarks: Sequence[str]) -> list[str]:
@@ -78,7 +94,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--landmarks", nargs="+", default=list(LANDMARKS), help="of the networks for one landmark")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", nargs="*", help="rows to run, after CC2D")
+    parser.add_argument("--only", nargs="*", help="rows to run, beside CC2D")
     return parser.parse_args(given)
 
 
@@ -92,13 +108,13 @@ def main(typed: Sequence[str] | None = None) -> None:
         "seed": given.seed,
     }
     results = {}
-    for experiment in rows(given.landmarks, given.decoder, given.epochs, given.stage_epochs):
-        if given.only and experiment.name not in (START, *given.only):
-            continue
-        own = {} if experiment.name.startswith(START) else {"start": str(given.output / START / "bundle" / "models")}
-        options = {**common, "decoder_channels": given.decoder, **own}
+    table = rows(given.landmarks, given.decoder, given.epochs, given.stage_epochs)
+    if unknown := set(given.only or ()) - set(table):
+        raise SystemExit(f"--only: no row {', '.join(sorted(unknown))}; there are {', '.join(table)}")
+    for experiment, start in needed(table, given.only):
+        own = {"start": str(given.output / start / "bundle" / "models")} if start else {}
         held = {"held out": (data, "validation")}
-        result = run_experiment(experiment, given.output, dataset_file=data, evaluations=held, **options)
+        result = run_experiment(experiment, given.output, dataset_file=data, evaluations=held, **common, **own)
         models = given.output / experiment.name / "bundle" / "models"
         results[experiment.name] = {**result, "parameters": measure_footprint(models).parameters}
         lines = markdown(results, given.landmarks)

@@ -5,7 +5,7 @@ Also the way pseudo-labels train another network (TPL of CC2D and its successors
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,21 +64,23 @@ class Proposer:
         points = item["network_points"].to(self.device)
         self.network.set_template(plain_tensor(item["image"])[None].to(self.device), points)
 
-    @torch.no_grad()
     def points(self, cases: Iterable[Case]) -> dict[str, np.ndarray]:
         """By case id (K, 3): row, column in the original image, and confidence.
 
         Row and column are NaN where the landmark is absent, or lies in the padding outside the image.
         """
+        return {name: inside(rows, size) for name, rows, size in self.answers(cases)}
+
+    @torch.no_grad()
+    def answers(self, cases: Iterable[Case]) -> Iterator[tuple[str, np.ndarray, Sequence[int]]]:
+        """Case id, its points as in `points`, those in the padding among them, and the image's rows and columns."""
         inferer, postprocessing = self.content("inferer"), self.content("postprocessing")
-        found = {}
         for case in cases:
             item = self._loaded(case)
             logits = inferer(plain_tensor(item["image"])[None].to(self.device), self.network)
             rows = np.array(postprocessing({**item, "pred": logits[0]})["pred"])
             rows[rows[:, 3] < PRESENT_FROM, :2] = np.nan
-            found[case.id] = inside(rows[:, :3], item["size"])
-        return found
+            yield case.id, rows[:, :3], item["size"]
 
     def _loaded(self, case: Case, reader: str = "mean") -> Any:
         return _loaded(self.content("preprocessing"), self.dataset, case, reader)

@@ -9,10 +9,12 @@ import time
 from pathlib import Path
 from typing import Any, Protocol
 
+import torch
 from ignite.engine import Events
 from monai.engines import Evaluator
 from monai.engines.workflow import Workflow
 from monai.utils import CommonKeys
+from torch import Tensor
 from torch.optim import Optimizer
 
 logger = logging.getLogger(__name__)
@@ -58,7 +60,7 @@ class HistoryHandler:
         self.shape = shape
         self.field_of_view = float(field_of_view)
         self.rows: list[dict[str, Any]] = []
-        self._losses: list[float] = []
+        self._losses: list[Tensor] = []
         self._began = 0.0
 
     def attach(self, engine: Workflow) -> None:
@@ -79,8 +81,8 @@ class HistoryHandler:
         self._began = time.perf_counter()
 
     def iteration_completed(self, engine: Workflow) -> None:
-        """Collect the loss."""
-        self._losses.append(float(engine.state.output[CommonKeys.LOSS].detach()))
+        """Collect the loss, where it is: to read it now would make a GPU wait."""
+        self._losses.append(engine.state.output[CommonKeys.LOSS].detach())
 
     def epoch_completed(self, engine: Workflow) -> None:
         """Write the row and say it."""
@@ -88,7 +90,7 @@ class HistoryHandler:
         validated = state.epoch == engine.state.epoch and state.key_metric_name in state.metrics
         row = {
             "epoch": engine.state.epoch,
-            "loss": sum(self._losses) / len(self._losses),
+            "loss": float(torch.stack(self._losses).double().mean()),
             "radius": math.nan if self.regions is None else self.regions.radius,
             "shape": self.shape,
             "field_of_view": self.field_of_view,
@@ -100,11 +102,12 @@ class HistoryHandler:
         if engine.state.rank != 0:
             return
         write_history(self.rows, self.path)
-        best = f" (best {state.best_metric:.2f} in epoch {state.best_metric_epoch})" if validated else ""
+        best = f"(best {state.best_metric:.2f} in epoch {state.best_metric_epoch})"
+        error = f"val MRE {row['val_mre']:.2f} {best}  " if validated else ""
         radius = "" if self.regions is None else f"radius {row['radius']:.1f}  "
         logger.info(
-            f"epoch {row['epoch']}/{engine.state.max_epochs}  loss {row['loss']:.4f}  {radius}"
-            f"val MRE {row['val_mre']:.2f}{best}  {row['seconds']:.0f} s"
+            f"epoch {row['epoch']}/{engine.state.max_epochs}  loss {row['loss']:.4f}  {radius}{error}"
+            f"{row['seconds']:.0f} s"
         )
 
 

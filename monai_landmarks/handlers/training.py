@@ -1,4 +1,4 @@
-"""Handlers of a training: curriculum, seeds, guards, early stopping; all stateless, a resume needs nothing of them."""
+"""Handlers of a training: curriculum, seeds, guards, early stopping; a resume needs nothing of them."""
 
 from __future__ import annotations
 
@@ -93,23 +93,44 @@ class GradientClipping:
 
 
 class FiniteLossHandler:
-    """Stops a training whose loss is no number, with an error, so that the run is marked as failed."""
+    """Stops a training whose loss is no number, with an error, so that the run is marked as failed.
+
+    A loss is read when the next one has been computed, so that a GPU never waits for it; the last one of an epoch at
+    its end, before anything is validated or saved.
+    """
+
+    def __init__(self) -> None:
+        self._unread: tuple[int, int, torch.Tensor] | None = None
 
     def attach(self, engine: Workflow) -> None:
-        """Register on a trainer."""
+        """Register on a trainer, before what validates and saves."""
+        engine.add_event_handler(Events.STARTED, self.forget)
         engine.add_event_handler(IterationEvents.LOSS_COMPLETED, self.loss_completed)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self.check)
+
+    def forget(self, engine: Workflow) -> None:
+        """Leave what an earlier run, which ended in the middle of an epoch, has not read."""
+        self._unread = None
 
     def loss_completed(self, engine: Workflow) -> None:
-        """Check before the gradient is taken.
+        """Check the last iteration's loss, and keep this one's.
 
         Raises:
             TrainingError: naming epoch and iteration.
         """
-        loss = float(engine.state.output[CommonKeys.LOSS].detach())
-        if not math.isfinite(loss):
+        self.check(engine)
+        self._unread = engine.state.epoch, engine.state.iteration, engine.state.output[CommonKeys.LOSS].detach()
+
+    def check(self, engine: Workflow) -> None:
+        """Raise TrainingError, naming epoch and iteration, if the loss that is kept is no number."""
+        if self._unread is None:
+            return
+        epoch, iteration, loss = self._unread
+        self._unread = None
+        if not torch.isfinite(loss):
             raise TrainingError(
-                f"the loss is {loss} in epoch {engine.state.epoch}, iteration {engine.state.iteration}; lower the "
-                "learning rate (--learning_rate) or turn mixed precision off (--amp False); the last checkpoint stands"
+                f"the loss is {float(loss)} in epoch {epoch}, iteration {iteration}; lower the learning rate "
+                "(--learning_rate) or turn mixed precision off (--amp False); the last checkpoint stands"
             )
 
 

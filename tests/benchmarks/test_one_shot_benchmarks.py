@@ -26,9 +26,19 @@ def test_the_published_numbers_are_complete():
 
 def test_the_rows_of_the_ablation():
     rows = one_shot_ablation.rows(["a", "b"], [8, 8, 4, 4], 2, 1)
-    assert [row.name for row in rows][:4] == ["CC2D", "one network for a", "one network for b", "one network for all"]
-    assert [row.overrides["adapter_channels"] for row in rows if "adapter" in row.configs] == [4, 8, 16, 32]
-    assert rows[-1].overrides["decoder_channels"] == [24, 24, 12, 12]
+    assert list(rows)[:4] == ["CC2D", "one network for a", "one network for b", "one network for all"]
+    experiments = [row.experiment for row in rows.values()]
+    assert [row.overrides["adapter_channels"] for row in experiments if "adapter" in row.configs] == [4, 8, 16, 32]
+    assert experiments[-1].overrides["decoder_channels"] == [24, 24, 12, 12]
+    # As many epochs of each stage for a wider decoder, from an embedding as wide.
+    wide = rows["one network for all, decoder 3 times"]
+    assert rows[wide.start].experiment.overrides["decoder_channels"] == [24, 24, 12, 12]
+    assert wide.experiment.overrides["max_epochs"] == rows["one network for all"].experiment.overrides["max_epochs"]
+    assert [entry.experiment.name for entry in one_shot_ablation.needed(rows, [experiments[-1].name])] == [
+        "CC2D",
+        wide.start,
+        experiments[-1].name,
+    ]
 
 
 @pytest.fixture(scope="module")

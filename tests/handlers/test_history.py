@@ -55,8 +55,11 @@ def test_a_resumed_run_continues_after_its_last_epoch(tmp_path):
     assert [row["epoch"] for row in read_history(tmp_path / "history.csv")] == [1, 2, 3, 4]
 
 
-def test_an_epoch_without_validation_has_no_number(tmp_path):
+def test_an_epoch_without_validation_has_no_number(tmp_path, caplog):
+    caplog.set_level("INFO")
     run(tmp_path / "history.csv", 1, validated=False)
+    assert "nan" not in caplog.text
+    assert "loss 1.5000" in caplog.text
     assert math.isnan(read_history(tmp_path / "history.csv")[0]["val_mre"])
     assert "val_mre" not in last_metrics(tmp_path / "history.csv")
 

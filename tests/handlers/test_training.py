@@ -61,15 +61,19 @@ def test_draws_depend_on_seed_and_epoch_alone():
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_a_loss_that_is_no_number_stops_the_training(value):
+@pytest.mark.parametrize("bad", [2, 3])
+def test_a_loss_that_is_no_number_stops_the_training_before_anything_is_saved(value, bad):
     def step(engine, batch):
-        engine.state.output = {"loss": torch.tensor(value if engine.state.iteration == 2 else 1.0)}
+        engine.state.output = {"loss": torch.tensor(value if engine.state.iteration == bad else 1.0)}
         engine.fire_event(IterationEvents.LOSS_COMPLETED)
 
+    saved = []
     engine = engine_of(step)
     FiniteLossHandler().attach(engine)
-    with pytest.raises(TrainingError, match="epoch 1, iteration 2"):
-        engine.run([0, 1, 2])
+    engine.add_event_handler(Events.EPOCH_COMPLETED, lambda engine: saved.append(engine.state.epoch))
+    with pytest.raises(TrainingError, match=f"epoch 1, iteration {bad};"):
+        engine.run([0, 1, 2], max_epochs=2)
+    assert not saved
 
 
 def test_gradients_are_clipped():

@@ -80,6 +80,16 @@ def test_models_that_differ_are_no_ensemble(models, blobs, tmp_path):
         write_ensemble(models, tmp_path / "both", load_dataset(blobs))
 
 
+def test_one_shot_models_are_not_averaged(models, blobs, tmp_path):
+    for folder in models:
+        metadata = json.loads((folder / "metadata.json").read_text())
+        metadata["monai_landmarks"]["settings"] = {"one_shot": {}}
+        (folder / "metadata.json").write_text(json.dumps(metadata))
+    with pytest.raises(ConfigError, match="a template each"):
+        write_ensemble(models, tmp_path / "both", load_dataset(blobs))
+    assert not (tmp_path / "both").exists()
+
+
 def test_a_scope_is_what_any_model_has_seen(models, blobs, tmp_path):
     for folder, view in zip(models, ("AP", "PA")):
         metadata = read_metadata(folder / "metadata.json")
