@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from monai.bundle import ConfigWorkflow
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 from monai_landmarks.errors import ConfigError
 
@@ -70,6 +72,15 @@ def quiet_other_ranks() -> None:
 
     if dist.get_rank() > 0:
         logging.disable(logging.INFO)
+
+
+def shared_loss(loss: nn.Module) -> nn.Module:
+    """A distributed run's loss: what it learns itself is averaged over the processes, as the network's weights are.
+
+    Args:
+        loss: on this process's device.
+    """
+    return DistributedDataParallel(loss) if any(value.requires_grad for value in loss.parameters()) else loss
 
 
 def evaluate_comes_last() -> None:

@@ -1,14 +1,11 @@
 """Two processes by torchrun (gloo, CPU), as a user starts them: what is trained and evaluated is what one would."""
 
-import csv
-import json
 import shutil
 
-import mlflow
 import pytest
+from bundle_checks import mlflow_runs, read_metrics, read_rows
 from bundle_runner import Runner
 from monai.bundle import ConfigParser
-from monai.utils import path_to_sqlite_uri
 
 from monai_landmarks.data.dataset import load_dataset
 from monai_landmarks.engines.workflow import evaluate_comes_last
@@ -27,16 +24,6 @@ def numbers(value, path=()):
     if isinstance(value, list):
         return {k: v for place, part in enumerate(value) for k, v in numbers(part, (*path, place)).items()}
     return {path: value} if isinstance(value, (int, float)) else {}
-
-
-def points(folder):
-    with (folder / "cases.csv").open(newline="") as file:
-        return [(row["case_id"], row["landmark"], row["predicted_row"]) for row in csv.DictReader(file)]
-
-
-def mlflow_runs(models):
-    client = mlflow.MlflowClient(path_to_sqlite_uri(models / "mlflow.db"))
-    return client.search_runs([e.experiment_id for e in client.search_experiments()])
 
 
 @pytest.fixture(scope="module")
@@ -62,22 +49,23 @@ def alike(trained, cases, tmp_path_factory):
 @pytest.mark.slow
 def test_two_processes_evaluate_as_one_does(alike, cases):
     """Seven cases for two: one is looked at twice and counted once."""
-    one, two = (numbers(json.loads((folder / "metrics.json").read_text())) for folder in alike)
+    one, two = (numbers(read_metrics(folder)) for folder in alike)
     assert one[("cases",)] == 7
     assert one[("points",)] == two[("points",)]
     assert one.keys() == two.keys()
     assert two == pytest.approx(one, abs=1e-6, rel=1e-6, nan_ok=True)
-    rows = [points(folder) for folder in alike]
-    assert [row[:2] for row in rows[0]] == [row[:2] for row in rows[1]]
+    rows = [read_rows(folder / "cases.csv") for folder in alike]
+    named = [[(row["case_id"], row["landmark"]) for row in of] for of in rows]
+    assert named[0] == named[1]
     assert len(rows[1]) == 7 * len(load_dataset(cases).names)
-    found = [[float(row[2]) for row in of] for of in rows]
+    found = [[float(row["predicted_row"]) for row in of] for of in rows]
     assert found[1] == pytest.approx(found[0], abs=1e-6)
 
 
 @pytest.mark.slow
 def test_two_processes_make_one_run_of_their_evaluation(alike):
     (run,) = mlflow_runs(alike[1] / "models")
-    metrics = json.loads((alike[1] / "metrics.json").read_text())
+    metrics = read_metrics(alike[1])
     assert run.data.metrics["test.mm.mre"] == pytest.approx(metrics["mm"]["mre"])
 
 
@@ -96,7 +84,7 @@ def test_two_processes_train_and_one_tells(trained, cases, tmp_path):
     assert [row["epoch"] for row in history] == [1, 2]
     alone = {**options, "output_dir": tmp_path / "again", "validate#split": "validation"}
     runner("evaluate", ("train", "evaluate"), **alone)
-    again = json.loads((tmp_path / "again" / "metrics.json").read_text())
+    again = read_metrics(tmp_path / "again")
     assert (again["split"], again["cases"]) == ("validation", 3)
     assert again["mm"]["mre"] == pytest.approx(min(row["val_mre"] for row in history), abs=1e-6)
 

@@ -154,10 +154,14 @@ def test_regions_alone_can_be_trained_but_not_looked_for(knees, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("bundle", BUNDLES)
 def test_two_processes_train(stages, tmp_path, bundle):
-    """The multi-GPU override on two CPU processes (gloo)."""
+    """The multi-GPU override on two CPU processes (gloo), with a loss that learns."""
     options = {"ckpt_dir": tmp_path / "models", "output_dir": tmp_path / "eval", "max_epochs": 1}
-    stages[bundle].alone("training", ("train", "multi_gpu_train"), TWO_PROCESSES, **options)
+    robust = {"_target_": "monai_landmarks.losses.coordinate.AdaptiveRobust"}
+    stages[bundle].alone("training", ("train", "multi_gpu_train"), TWO_PROCESSES, penalty=robust, **options)
     assert not any(key.startswith("module.") for key in weights(tmp_path / "models" / "model.pt"))
+    learned = weights(tmp_path / "models" / "checkpoint.pt")["objects"]["loss"]
+    assert not any(key.startswith("module.") for key in learned)
+    assert any(value.any() for key, value in learned.items() if key.endswith("shape_logit"))
 
 
 def test_both_bundles_are_shipped():
