@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -73,6 +74,7 @@ def write_report(
         "title": title,
         "notes": [*notes, *_comparison_notes(rows)],
         "training": training_curves(history) if history else None,
+        "validated": any(math.isfinite(row.get("val_mre", math.nan)) for row in history or ()),
         "schedule": schedule_section(history, results, shown) if history else None,
         "provenance": _provenance(provenance or {}, public),
         **_findings(rows, dataset, shown),

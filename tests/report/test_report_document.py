@@ -83,6 +83,12 @@ def test_page_stands_alone(write: Callable[..., Page]) -> None:
     assert "<script" not in page.raw
 
 
+def test_the_caption_tells_of_a_validation_only_where_there_was_one(write: Callable[..., Page]) -> None:
+    told = "the dot marks the best validation error"
+    assert told not in write(history=[{"epoch": 1, "loss": 1.0, "val_mre": float("nan")}]).raw
+    assert told in write(history=[{"epoch": 1, "loss": 1.0, "val_mre": 2.0}]).raw
+
+
 def test_numbers_of_metrics_are_on_the_page(write: Callable[..., Page], evaluate: Callable[..., Results]) -> None:
     results, other = evaluate(), evaluate(20.0)
     metrics, worse = summarise(results, "test", bootstrap=100), summarise(other, "test", bootstrap=100)
