@@ -100,13 +100,19 @@ def bare_step(content: Content, batch: dict[str, Any]) -> Callable[[], None]:
     trainer, device = content("train#trainer"), content("device")
     image, target = trainer.prepare_batch(batch, device, False)
 
+    kept: list[torch.Tensor] = []
+
     def step() -> None:
         network.train()
         optimizer.zero_grad(set_to_none=True)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=content("amp")):
             logits = network(image)
-        loss_function(logits.float(), target).backward()
+        loss = loss_function(logits.float(), target)
+        loss.backward()
         optimizer.step()
+        # As a loop's variables do until its next step. Freed at once, their memory would go back to the system, and
+        # the engine, whose step comes next, would pay for getting it again.
+        kept[:] = logits, loss
 
     return step
 

@@ -10,6 +10,7 @@ from unittest import mock
 import isbi_one_shot
 import one_shot_ablation
 import pytest
+import template_choice
 from published_one_shot import LANDMARKS, ROWS
 
 from monai_landmarks.data.dataset import load_dataset
@@ -39,6 +40,25 @@ def test_the_rows_of_the_ablation():
         wide.start,
         experiments[-1].name,
     ]
+
+
+def test_what_a_template_choice_costs_is_read_from_the_rows():
+    """Ten templates in the order of their proposal, the better the later: the score misleads."""
+    mres = [float(20 - place) for place in range(10)]
+    shared = {"median": 1.0, "< 2 mm": 0.5, "< 4 mm": 0.75, "copied": 9.0}
+    rows = [{"score": -place, "mre": mre, "own": place == 3, **shared} for place, mre in enumerate(mres)]
+    lines = template_choice.markdown(rows)
+    found = {cells[1].strip(): cells[2].strip() for cells in (line.split("|") for line in lines[2:9])}
+    assert found == {
+        "proposed first": "20.00",
+        "the first 5 proposed, mean": "18.00",
+        "the run's own": "17.00",
+        "any, mean": "15.50",
+        "the last 5 proposed, mean": "13.00",
+        "best": "11.00",
+        "worst": "20.00",
+    }
+    assert "rho of the score and the MRE: 1.00" in lines[-1]
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +101,19 @@ def test_isbi_2015_in_every_stage(few_images, tmp_path, capsys):
     assert (tmp_path / "run" / "table.md").read_text().splitlines() == lines
     with pytest.raises(SystemExit, match="is of other settings"):
         isbi_one_shot.run(few_images, tmp_path / "run", isbi_one_shot.settings_from(isbi_one_shot.arguments(typed[:3])))
+    every_template_of(tmp_path / "run")
+
+
+def every_template_of(run):
+    """Each of the six training images as template; the run's own gives what the run has found."""
+    template_choice.main([str(run), str(run / "dataset.json"), "--template", "125"])
+    rows = json.loads((run / "template_choice" / "result.json").read_text())
+    assert sorted(row["template"] for row in rows) == [str(number) for number in range(122, 128)]
+    assert [row["score"] for row in rows] == sorted((row["score"] for row in rows), reverse=True)
+    (own,) = (row for row in rows if row["own"])
+    result = json.loads((run / "result.json").read_text())["rows"]
+    assert own["mre"] == pytest.approx(result["CC2D"]["mre"], rel=1e-3)
+    assert own["copied"] == pytest.approx(result["template copied"]["mre"], rel=1e-6)
 
 
 @pytest.mark.slow
