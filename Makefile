@@ -29,10 +29,9 @@ demo-kneel: $(STAMP) ## Both stages of KNEEL on simulated knees (under 20 minute
 demo-one-shot: $(STAMP) ## One annotated image, the others without (under 20 minutes on 2 cores)
 	$(BIN)/monai-landmarks demo-one-shot runs/demo-one-shot
 
-benchmarks: $(STAMP) ## Time regions, training step, simulator and prediction (on an idle machine)
+benchmarks: $(STAMP) ## Time every part, beside its limit or a peer (about an hour, on an idle machine)
+	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/regions.py
-	$(BIN)/python benchmarks/training_step.py
-	$(BIN)/python benchmarks/simulation.py
 	$(BIN)/python benchmarks/latency.py
 
 paper-tables: $(STAMP) ## The paper's tables on simulated images (30 minutes on 2 idle cores)
