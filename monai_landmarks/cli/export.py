@@ -53,7 +53,7 @@ def export(
     )
     for note in written.notes:
         typer.echo(f"note: {note}")
-    typer.echo(f"{output}: {len(written.files)} file(s) of the format {format}, {len(dataset.cases)} case(s)")
+    typer.echo(f"{output}: {len(written.files)} file(s) of the format {format}, {written.cases} case(s)")
 
 
 def _read(source: Path, images: Path | None) -> LandmarkDataset:

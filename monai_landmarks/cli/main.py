@@ -12,8 +12,8 @@ from rich.markup import escape
 
 from monai_landmarks import __version__
 from monai_landmarks.errors import find_cause
+from monai_landmarks.plain_errors import DEBUG_VARIABLE
 
-DEBUG_VARIABLE = "MONAI_LANDMARKS_DEBUG"
 VERBS = (
     "simulate",
     "import_",

@@ -59,12 +59,15 @@ def propose(
         raise ConfigError("--output FILE: say where the proposed annotations go; --template auto proposes none")
     if output is not None:
         refuse_overwriting(output, force)
+    if models is not None and bundle.is_file():
+        raise ConfigError(f"--models: {bundle} holds a model of its own; leave it out, or give the bundle's folder")
     if bundle.is_dir() and not (bundle / "configs" / "inference.yaml").is_file():
         raise ConfigError(f"{bundle} is no bundle with an inference: it has no configs/inference.yaml")
     dataset = load_dataset(dataset_file)
     with opened_bundle(bundle, key) as folder:
         if template == AUTO:
             ranked = rank_templates(folder, dataset, dataset.select("training"))
+            typer.echo("rank, case, how well its places are found again in the other images (at most 1)")
             for number, (case, score) in enumerate(ranked[:SHOWN], 1):
                 typer.echo(f"{number:3}  {case}  {score:.3f}")
         elif output is not None:

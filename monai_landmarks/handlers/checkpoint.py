@@ -15,7 +15,7 @@ import torch
 from ignite.engine import Events
 from monai.engines import Evaluator
 from monai.engines.workflow import Workflow
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from monai_landmarks.codecs.likelihood import Likelihood
@@ -189,6 +189,15 @@ def file_digest(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
+def weights_digest(state: Mapping[str, Tensor]) -> str:
+    """What tells a network's weights from others', whatever file they lie in: of a state dict's names and numbers."""
+    digest = hashlib.sha256()
+    for name, value in sorted(state.items()):
+        digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
+        digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()[:16]
+
+
 def save_atomically(state: Any, path: Path) -> None:
     """torch.save that leaves either the old file or the new one, whatever happens."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -208,7 +217,7 @@ def load_model(network: nn.Module, path: str | Path) -> nn.Module:
     """
     source = Path(path)
     if not source.is_file():
-        raise ConfigError(f"no trained weights at {source}; run the bundle's training first, or give --checkpoint PATH")
+        raise ConfigError(f"no trained weights at {source}; run the bundle's training first, or say where they lie")
     saved = torch.load(source, map_location="cpu", weights_only=True)
     try:
         network.load_state_dict(saved.get("network", saved))

@@ -11,8 +11,10 @@ import numpy as np
 import torch.distributed as dist
 from ignite.engine import Events
 from monai.engines.workflow import Workflow
+from torch.nn.parallel import DistributedDataParallel
 
 from monai_landmarks.data.dataset import LandmarkDataset
+from monai_landmarks.handlers.checkpoint import weights_digest
 from monai_landmarks.metrics import LandmarkErrors, Results, results_from_arrays
 from monai_landmarks.metrics.attributes import Grouping
 from monai_landmarks.metrics.evaluation import EvaluationOptions, print_evaluation, write_evaluation
@@ -79,10 +81,8 @@ class EvaluationWriter:
         """Write and print."""
         self.gather_planes()
         if engine.state.rank == 0:
-            results = self.results()
-            self.summary = write_evaluation(
-                self.directory, results, self.dataset, self.split, self.options, self.digest
-            )
+            results, about = self.results(), (self.dataset, self.split, self.options, self.digest)
+            self.summary = write_evaluation(self.directory, results, *about, _weights_of(engine))
             print_evaluation(self.summary, self.directory, self.title)
 
     def gather_planes(self) -> None:
@@ -121,6 +121,12 @@ class EvaluationWriter:
 def _plain(name: str) -> str:
     """What MLflow takes as a part of a metric's name."""
     return re.sub(r"[^\w. -]", "_", name.replace("< ", "below ").replace(">= ", "from "))
+
+
+def _weights_of(engine: Workflow) -> str:
+    """Digest of the evaluated network's weights."""
+    network = engine.network
+    return weights_digest((network.module if isinstance(network, DistributedDataParallel) else network).state_dict())
 
 
 def _numbers(values: dict[str, Any], prefix: str) -> dict[str, float]:

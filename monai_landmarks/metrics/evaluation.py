@@ -87,6 +87,7 @@ def write_evaluation(
     split: str,
     options: EvaluationOptions,
     digest: str | None = None,
+    weights: str | None = None,
 ) -> dict[str, Any]:
     """Write an evaluation's files; evaluation.json is the last, so where it is, all are.
 
@@ -97,6 +98,7 @@ def write_evaluation(
         split: name of what was evaluated.
         options: what more to tell.
         digest: of the data set file, where `dataset` is a part of what it holds.
+        weights: digest of the evaluated network's (`handlers.checkpoint.weights_digest`), where it was one network.
 
     Returns:
         The content of metrics.json.
@@ -109,7 +111,7 @@ def write_evaluation(
     if "measurements" in metrics:
         write_measurements(measurement_errors(results, dataset.scheme), results, folder / "measurements.csv")
     about = {"dataset": dataset.scheme.name, "digest": digest or dataset.digest(), "split": split}
-    record = {**about, "options": asdict(options)}
+    record = {**about, **({"weights": weights} if weights else {}), "options": asdict(options)}
     record_file.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     return metrics
 

@@ -202,10 +202,13 @@ def check_landmarks(metadata: dict[str, Any], dataset: LandmarkDataset) -> dict[
     """The metadata, if the model's landmarks are the data set's, in the same order.
 
     Raises:
-        ConfigError: they are not, so that errors would be measured against the wrong points.
+        ConfigError: they are not, so that errors would be measured against the wrong points; or the metadata are those
+            a bundle is shipped with.
     """
     names = scheme_of(metadata).names
     own = network_scheme(dataset.scheme, settings_of(metadata)).names
+    if names != own and not metadata[OWN_KEY].get("dataset"):
+        raise ConfigError("no trained model: the bundle is as shipped; train it first, or give the folder of its model")
     if names != own:
         raise ConfigError(f"the model finds {', '.join(names)}; the data set holds {', '.join(own)}")
     return metadata

@@ -6,7 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from monai_landmarks.errors import ConfigError
+from monai_landmarks.handlers.checkpoint import weights_digest
 from monai_landmarks.sharing.metadata import BundleMetadata
 from monai_landmarks.sharing.model_settings import OneShotSettings, Settings, SidedSettings, described
 
@@ -48,6 +51,7 @@ class Evaluation:
     """
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.metrics = _read(folder / METRICS)
         record = folder / RECORD
         self.record: dict[str, Any] = _read(record) if record.is_file() else {}
@@ -68,6 +72,22 @@ class Evaluation:
         found = tuple(self.metrics["landmarks"])
         if set(found) != set(names):
             raise ConfigError(f"the evaluation is of {', '.join(found)}; the model finds {', '.join(names)}")
+
+    def check_weights(self, weights: Path) -> None:
+        """Refuse the errors of another model; an evaluation that says nothing of its weights is taken on trust.
+
+        Args:
+            weights: the model.pt that the errors are to be told of.
+
+        Raises:
+            ConfigError: the evaluated weights were others.
+        """
+        evaluated = self.record.get("weights")
+        if evaluated and evaluated != weights_digest(torch.load(weights, map_location="cpu", weights_only=True)):
+            raise ConfigError(
+                f"{self.folder}: is the evaluation of another model, or the model was trained on since; evaluate it "
+                "(its --ckpt_dir, an --output_dir of its own) and give that folder with --evaluation"
+            )
 
     def headline(self) -> dict[str, float]:
         """Pooled errors for metadata.json: `mre_mm` and so on, with the ends of the 95 % interval."""

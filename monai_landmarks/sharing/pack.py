@@ -90,18 +90,18 @@ def pack_bundle(
     results = find_evaluation(run, bundle, evaluation)
     key = read_private(sign) if sign is not None else None
     source = models or bundle / "models"
-    metadata = describe(source / METADATA, labels, Evaluation(results))
+    errors = Evaluation(results)
+    metadata = describe(source / METADATA, labels, errors)
     with tempfile.TemporaryDirectory(prefix="pack-") as place:
         folder = Path(place).resolve() / metadata.name
         _collect(bundle, source, folder, labels, metadata)
-        write_card(
-            folder / CARD, metadata, Evaluation(results), (folder / DATA_LICENCE).read_text(encoding="utf-8").strip()
-        )
+        write_card(folder / CARD, metadata, errors, (folder / DATA_LICENCE).read_text(encoding="utf-8").strip())
         check_configs(folder)
         check_settings(folder)
         check_texts(folder, identifiers_of(results, dataset))
         check_region(folder, metadata)
         check_weights(folder)
+        errors.check_weights(folder / WEIGHTS)
         check_template(folder)
         selftest = make_selftest(folder, metadata)
         check_onnx(folder, metadata)

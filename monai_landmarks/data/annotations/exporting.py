@@ -23,9 +23,10 @@ MEAN, ALL = "mean", "all"
 
 @dataclass(frozen=True)
 class Exported:
-    """The files written, and in sentences what they do not hold."""
+    """The files written, of how many cases, and in sentences what they do not hold."""
 
     files: tuple[Path, ...]
+    cases: int
     notes: tuple[str, ...]
 
 
@@ -45,6 +46,7 @@ def export_annotations(
         format: a name of `FORMATS`.
         folder: made if missing; with `reader` "all" each reader has a folder in it, unless the format holds several.
         reader: a reader's name, "mean" (absent where at least one reader says so and none placed the point), or "all".
+            With a name the cases that reader has not annotated are left out; else they are written without points.
         origin: where (0, 0) is to lie; the format's own convention without it.
         png: name the images' PNG copies (`export.copies`) in their place; they are looked for in `folder`.
 
@@ -63,16 +65,18 @@ def export_annotations(
     target = Path(folder)
     files: list[Path] = []
     notes: list[str] = []
+    cases: set[str] = set()
     for name, part in _parts(dataset, reader, fmt):
         written, left_out = _writable(part, fmt)
         place = target / name if name else target
+        cases |= {case.id for case in written.cases}
         pictures = _pictures(written, target if png else None)
         if pictures:
             files += fmt.write(Writing(place, written, pictures, OFFSETS[origin or fmt.origin or "centre"]))
         notes += [f"{name}: {note}" if name else note for note in left_out]
     if not files:
         raise ConfigError("; ".join(["nothing to write", *notes]))
-    return Exported(tuple(files), (*losses(dataset, fmt, reader, png), *notes))
+    return Exported(tuple(files), len(cases), (*losses(dataset, fmt, reader, png), *notes))
 
 
 def _parts(dataset: LandmarkDataset, reader: str, fmt: Format) -> list[tuple[str, LandmarkDataset]]:
@@ -90,7 +94,8 @@ def _parts(dataset: LandmarkDataset, reader: str, fmt: Format) -> list[tuple[str
         return [("", _with(dataset, readers))]
     if reader not in readers:
         raise ConfigError(f"no reader is called {reader}; choose mean, all, {', '.join(readers)}")
-    return [("", _with(dataset, [reader]))]
+    own = [case for case in dataset.cases if any(annotation.reader == reader for annotation in case.annotations)]
+    return [("", _with(dataset.model_copy(update={"cases": own}), [reader]))]
 
 
 def safe_name(reader: str) -> str:

@@ -36,7 +36,9 @@ def test_mean_one_or_all_readers(two_readers, tmp_path):
     assert points_of(tmp_path / "mean", two_readers)[second] == pytest.approx((x + 1, y), abs=1e-3)
     assert points_of(tmp_path / "mean", two_readers)[first] == pytest.approx(senior.points[first], abs=1e-3)
     assert any("the mean of simulator, junior is written" in note for note in mean.notes)
-    export_annotations(two_readers, "coco", tmp_path / "one", reader="junior")
+    # The cases that junior has not looked at are not written.
+    assert export_annotations(two_readers, "coco", tmp_path / "one", reader="junior").cases == 1
+    assert mean.cases == len(two_readers.cases)
     assert points_of(tmp_path / "one", two_readers)[second] == pytest.approx((x + 2, y), abs=1e-3)
     written = export_annotations(two_readers, "coco", tmp_path / "all", reader="all")
     assert sorted(path.parent.name for path in written.files) == ["junior", "simulator"]
