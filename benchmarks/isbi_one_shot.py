@@ -2,8 +2,8 @@
 
     python benchmarks/isbi_one_shot.py DATA --output runs/isbi_one_shot
     python benchmarks/isbi_one_shot.py DATA --output runs/isbi_one_shot_gpu --published --epochs 300 --sla-epochs 300 \
-        --adapter-epochs 300 --tpl-epochs 100 --fine-epochs 4 --copies 500 --later-rate 1e-4 --encoder vgg19 \
-        --encoder-weights /path/to/vgg19-dcbb9e9d.pth
+        --adapter-epochs 300 --tpl-epochs 100 --fine-epochs 4 --sam-epochs 300 --copies 500 --later-rate 1e-4 \
+        --encoder vgg19 --encoder-weights /path/to/vgg19-dcbb9e9d.pth
 
 DATA holds landmarks.csv (150 training and 150 test 1 images, two readers) and images/. The first line is meant for two
 hours on two idle cores (each training says first how long it takes); the second is the sources' schedule, for a GPU,
@@ -37,13 +37,16 @@ def run(data: Path, output: Path, settings: StageSettings) -> dict[str, Any]:
     wanted = json.loads(json.dumps(asdict(settings)))
     if file.is_file():
         result: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        if result["settings"] != wanted:
+        # A result from before there was SAM is one without it.
+        if {"sam_epochs": 0, **result["settings"]} != wanted:
             raise SystemExit(f"{file} is of other settings; choose another --output")
         return result
     stages = OneShotStages(output, make_dataset(data, output, 0.0, leave_out=()), settings)
     trainings = [stages.train_cc2d, stages.train_sla, stages.train_template, stages.train_adapter, stages.train_tpl]
     if settings.fine_epochs:
         trainings.append(stages.train_fine)
+    if settings.sam_epochs:
+        trainings.append(stages.train_sam)
     for train in trainings:
         print(f"{train.__name__} ...", flush=True)
         train()
@@ -102,6 +105,7 @@ def differences(result: Mapping[str, Any]) -> list[str]:
         f"- SLA is one model a landmark; trained here: {settings['landmark']}, whose errors alone its row holds.",
         "- F2 and FM-OSD: the second network looks at full resolution; ours has the coarse model's encoder, not DINO, "
         "and counts as one model with the first (published: 3 and 2).",
+        "- SAM: CC2D's network with two embeddings, image and patch instead of two crops (published: ResNet).",
         "- TPL: the pseudo-labels train the label-augmentation U-Net (published: disc and offsets). The mean shape "
         "needs all annotations.",
     ]
@@ -121,6 +125,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--adapter-epochs", type=int, default=20)
     parser.add_argument("--tpl-epochs", type=int, default=20)
     parser.add_argument("--fine-epochs", type=int, default=1, help="of F2; 0: without")
+    parser.add_argument("--sam-epochs", type=int, default=0, help="of SAM, which trains by itself; 0: without")
     parser.add_argument("--copies", type=int, default=160, help="of the template, for ATD and in an epoch of F2")
     parser.add_argument("--later-rate", type=float, default=3e-4, help="learning rate after CC2D (published: 1e-4)")
     parser.add_argument("--longer-side", type=int, default=384)
@@ -141,6 +146,7 @@ def settings_from(given: argparse.Namespace) -> StageSettings:
         adapter_epochs=given.adapter_epochs,
         tpl_epochs=given.tpl_epochs,
         fine_epochs=given.fine_epochs,
+        sam_epochs=given.sam_epochs,
         copies=given.copies,
         later_rate=given.later_rate,
         longer_side=given.longer_side,

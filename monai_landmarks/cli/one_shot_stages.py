@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-CC2D, SLA, ATD, ADAPTER, F2, TPL = "CC2D", "SLA", "template copies", "ATD-Adapter", "F2", "TPL"
+SAM, CC2D, SLA, ATD, ADAPTER, F2, TPL = "SAM", "CC2D", "SLA", "template copies", "ATD-Adapter", "F2", "TPL"
 # The rows of a table, each with its stages, whose time counts.
 STAGES = {
+    SAM: (SAM,),
     CC2D: (CC2D,),
     SLA: (CC2D, SLA),
     ADAPTER: (CC2D, ATD, ADAPTER),
@@ -30,6 +31,7 @@ class StageSettings:
         epochs: of CC2D.
         sla_epochs, adapter_epochs, tpl_epochs: of the later stages.
         fine_epochs: of F2, the fine stage after the adapters; 0: none.
+        sam_epochs: of SAM, from which no other stage starts; 0: none.
         copies: of the template, which ATD sees before its pseudo-labels, and F2 in an epoch.
         later_rate: learning rate of SLA and ATD-Adapter, which start from CC2D's embedding.
         longer_side: of the networks' input, in pixels.
@@ -45,6 +47,7 @@ class StageSettings:
     adapter_epochs: int = 6
     tpl_epochs: int = 14
     fine_epochs: int = 0
+    sam_epochs: int = 0
     copies: int = 80
     later_rate: float = 3e-4
     longer_side: int = 256
@@ -93,6 +96,10 @@ class OneShotStages:
         """Without annotations."""
         self._train(CC2D, (), max_epochs=self.settings.epochs)
 
+    def train_sam(self) -> None:
+        """Without annotations, in another way: two embeddings of each place."""
+        self._train(SAM, ("sam",), max_epochs=self.settings.sam_epochs)
+
     def train_sla(self) -> None:
         """One landmark, from CC2D's embedding on."""
         own = {"landmark": self.settings.landmark, "max_epochs": self.settings.sla_epochs}
@@ -136,7 +143,8 @@ class OneShotStages:
     @property
     def rows(self) -> list[str]:
         """The rows of this run's table."""
-        return [name for name in STAGES if name != F2 or self.settings.fine_epochs]
+        optional = {F2: self.settings.fine_epochs, SAM: self.settings.sam_epochs}
+        return [name for name in STAGES if optional.get(name, 1)]
 
     def minutes(self, name: str) -> float:
         """Of training, of all stages up to this one."""

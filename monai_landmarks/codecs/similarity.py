@@ -7,7 +7,7 @@ Sources: CC2D (Yao et al., MICCAI 2021: the largest pixel of the product over sc
 |---|---|
 | sub-pixel place | centroid of the small window around the largest pixel, of what exceeds the window's least value |
 | candidates | separate hills, a tenth as alike as the best or more: neighbouring cells lead back to one place |
-| reverse match with five scales | the largest pixel of the same product of scales, refined in the same way |
+| reverse match with several scales | the largest pixel of the same product or mean of scales, refined as well |
 | two candidates that lead back equally near | the more similar one |
 """
 
@@ -23,7 +23,7 @@ from monai_landmarks.codecs.decode import Decoded
 from monai_landmarks.codecs.likelihood import Similarity
 from monai_landmarks.codecs.peaks import separate_peaks
 from monai_landmarks.errors import ConfigError
-from monai_landmarks.networks.one_shot import descriptors_at, offsets_at, similarity_logits
+from monai_landmarks.networks.one_shot import PRODUCT, Comparison, descriptors_at, offsets_at, similarity_logits
 
 # What a rank counts against a distance, in pixels: it decides between equals alone.
 RANK = 1e-3
@@ -111,6 +111,7 @@ def bidirectional_match(
     count: int = 3,
     separation: int = 8,
     radius: int = 2,
+    comparison: Comparison = PRODUCT,
 ) -> Matched:
     """Of each landmark's best candidates in a query, the one whose own best match in the template is nearest to it.
 
@@ -123,6 +124,7 @@ def bidirectional_match(
         count: candidates of a landmark; 1 is the plain match.
         separation: half the least distance of two candidates, in pixels.
         radius: as in `SimilarityCodec`.
+        comparison: of the network that gave the embeddings.
 
     Raises:
         ConfigError: no candidate asked for.
@@ -132,7 +134,7 @@ def bidirectional_match(
     lost = points.isnan().any(-1, keepdim=True)
     answers = torch.stack(
         [
-            _match(image, template, points, count, separation, radius).masked_fill(lost, torch.nan)
+            _match(image, template, points, count, separation, radius, comparison).masked_fill(lost, torch.nan)
             for image in zip(*(scale.split(1) for scale in query))
         ]
     )
@@ -140,14 +142,20 @@ def bidirectional_match(
 
 
 def _match(
-    query: Sequence[Tensor], template: Sequence[Tensor], points: Tensor, count: int, separation: int, radius: int
+    query: Sequence[Tensor],
+    template: Sequence[Tensor],
+    points: Tensor,
+    count: int,
+    separation: int,
+    radius: int,
+    comparison: Comparison,
 ) -> Tensor:
     """Row, column, similarity and distance (K, 4) of one image's matches."""
-    maps = _similarity(query, template, points)
+    maps = _similarity(query, template, points, comparison)
     index = separate_peaks(maps, count, separation)
     similarity = maps.flatten(1).gather(1, index)
     places = refined(maps.repeat_interleave(count, 0), index.flatten(), radius)
-    back = _similarity(template, query, places)
+    back = _similarity(template, query, places, comparison)
     found = refined(back, back.flatten(1).argmax(-1), radius).unflatten(0, (-1, count))
     distance = (found - points[:, None]).norm(dim=-1)
     candidates = torch.cat((places.unflatten(0, (-1, count)), similarity[..., None], distance[..., None]), -1)
@@ -158,6 +166,8 @@ def _match(
     return candidates[torch.arange(len(points), device=points.device), best]
 
 
-def _similarity(searched: Sequence[Tensor], known: Sequence[Tensor], points: Tensor) -> Tensor:
+def _similarity(searched: Sequence[Tensor], known: Sequence[Tensor], points: Tensor, comparison: Comparison) -> Tensor:
     """How alike each pixel of one image is to points (N, 2) of a known one, (N, rows, columns)."""
-    return similarity_logits(searched, descriptors_at(known, points), offsets_at(points))[0].exp()
+    descriptors = descriptors_at(known, points, comparison.strides)
+    offsets = offsets_at(points, comparison.strides)
+    return similarity_logits(searched, descriptors, offsets, comparison)[0].exp()

@@ -1,8 +1,9 @@
-"""An embedding of each place of an image at five scales, for all landmarks or with a small part for each.
+"""An embedding of each place of an image at several scales, for all landmarks or with a small part for each.
 
 Structure and numbers: CC2D (Yao et al., MICCAI 2021); the adapters are those of He, Huang, Yao, Zhou, Zhou, "Landmarks
 Are Alike Yet Distinct". Up-sampling keeps cell centres where they are (align_corners False), so that a cell of stride s
-always stands for the same s pixels.
+always stands for the same s pixels. With two of the scales it gives what SAM compares (Yan et al., IEEE TMI 2022): a
+global and a local embedding.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ FIELDS = 3
 
 
 class EmbeddingNet(nn.Module):
-    """Encoder, decoder, receptive field blocks at strides 32, 16, 8 and a 1 x 1 convolution at each of five strides.
+    """Encoder, decoder, receptive field blocks at strides 32, 16, 8 and a 1 x 1 convolution at each stride in use.
 
     With adapters, each level of the decoder and each receptive field block is followed by `adapter_channels` channels
     that the active landmark's own block computes from the same input, with its own normalisation; one landmark is
@@ -43,12 +44,14 @@ class EmbeddingNet(nn.Module):
         embedding: channels E of the embedding.
         landmarks: how many adapters; 0 with `adapter_channels` 0.
         adapter_channels: 0 for one decoder for all landmarks.
+        mean_of: the strides in use, some of `STRIDES`, coarse first, the finest among them: how alike two places are is
+            the mean of their embeddings' cosines at these. None: all five, and the product of the cosines
+            (`networks.one_shot`). The blocks of a stride that is not in use do not exist.
 
     Raises:
-        ConfigError: unknown encoder; weights missing or unfit; not four decoder channels; adapters without landmarks.
+        ConfigError: unknown encoder; weights missing or unfit; not four decoder channels; adapters without landmarks;
+            strides that are not `STRIDES`' own, or out of order, or without the finest.
     """
-
-    strides = STRIDES
 
     def __init__(
         self,
@@ -59,14 +62,15 @@ class EmbeddingNet(nn.Module):
         embedding: int = 64,
         landmarks: int = 0,
         adapter_channels: int = 0,
+        mean_of: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
-        if len(decoder_channels) != len(STRIDES) - 1:
-            raise ConfigError(
-                f"decoder_channels {list(decoder_channels)}: give {len(STRIDES) - 1}, for strides 16, 8, 4, 2"
-            )
-        if adapter_channels and not landmarks:
-            raise ConfigError("adapter_channels without landmarks: say how many landmarks have an adapter")
+        _check_sizes(decoder_channels, landmarks, adapter_channels)
+        self.mean_of = None if mean_of is None else _some_strides(mean_of)
+        self.strides = self.mean_of or STRIDES
+        # Numbers of the scales in use, and of those with a receptive field block.
+        used = [number for number, stride in enumerate(STRIDES) if stride in self.strides]
+        self.fields = [number for number in used if number < FIELDS]
         self.frozen = frozen
         self.channels = embedding
         self.adapter_channels = adapter_channels
@@ -82,10 +86,11 @@ class EmbeddingNet(nn.Module):
         handed = [channels[0]] + [count + adapter_channels for count in decoder_channels]
         self.handed = tuple(handed)
         entering = [above + tap for above, tap in zip(handed, taps[1:])]
-        self.shared = DecoderBlocks(list(zip(entering, decoder_channels)), list(zip(handed[:FIELDS], channels)))
-        self.heads = nn.ModuleList(nn.Conv2d(count + adapter_channels, embedding, 1) for count in channels)
+        fields = [(handed[number], channels[number]) for number in self.fields]
+        self.shared = DecoderBlocks(list(zip(entering, decoder_channels)), fields)
+        self.heads = nn.ModuleDict({str(n): nn.Conv2d(channels[n] + adapter_channels, embedding, 1) for n in used})
         self.adapters = nn.ModuleList(
-            DecoderBlocks([(n, adapter_channels) for n in entering], [(n, adapter_channels) for n in handed[:FIELDS]])
+            DecoderBlocks([(n, adapter_channels) for n in entering], [(n, adapter_channels) for n, _ in fields])
             for _ in range(landmarks if adapter_channels else 0)
         )
         self.train()
@@ -122,9 +127,9 @@ class EmbeddingNet(nn.Module):
         for tap, shared, adapter in zip(taps[1:], self.shared.levels, own.levels if own else repeat(None)):
             features = torch.cat((F.interpolate(scales[-1], scale_factor=2.0, mode="bilinear"), tap), 1)
             scales.append(self._with_adapter(features, shared, adapter))
-        for scale, (shared, adapter) in enumerate(zip(self.shared.fields, own.fields if own else repeat(None))):
+        for scale, shared, adapter in zip(self.fields, self.shared.fields, own.fields if own else repeat(None)):
             scales[scale] = self._with_adapter(scales[scale], shared, adapter)
-        return [F.normalize(head(features).float(), dim=1) for head, features in zip(self.heads, scales)]
+        return [F.normalize(head(scales[int(scale)]).float(), dim=1) for scale, head in self.heads.items()]
 
     def _with_adapter(self, features: Tensor, shared: nn.Module, adapter: nn.Module | None) -> Tensor:
         """The shared block's channels, and after them the active landmark's."""
@@ -134,6 +139,24 @@ class EmbeddingNet(nn.Module):
         batch, _, rows, columns = result.shape
         extra = result.new_zeros(batch, self.adapter_channels, rows, columns) if adapter is None else adapter(features)
         return torch.cat((result, extra), 1)
+
+
+def _check_sizes(decoder_channels: Sequence[int], landmarks: int, adapter_channels: int) -> None:
+    """ConfigError unless the decoder and its adapters can be built."""
+    if len(decoder_channels) != len(STRIDES) - 1:
+        raise ConfigError(
+            f"decoder_channels {list(decoder_channels)}: give {len(STRIDES) - 1}, for strides 16, 8, 4, 2"
+        )
+    if adapter_channels and not landmarks:
+        raise ConfigError("adapter_channels without landmarks: say how many landmarks have an adapter")
+
+
+def _some_strides(given: Sequence[int]) -> tuple[int, ...]:
+    """Some of `STRIDES`, in their order, with the finest, to which every level of the decoder leads."""
+    strides = tuple(given)
+    if strides[-1:] != STRIDES[-1:] or strides != tuple(stride for stride in STRIDES if stride in strides):
+        raise ConfigError(f"mean_of {list(given)}: give some of {list(STRIDES)}, in this order, the last among them")
+    return strides
 
 
 def _encoder(name: str) -> tuple[nn.Module, tuple[int, ...], tuple[tuple[float, ...], tuple[float, ...]]]:

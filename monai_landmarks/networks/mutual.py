@@ -56,11 +56,14 @@ class MutualOneShotNet(OneShotNet):
     def logits(self, image: Tensor, chosen: Sequence[int]) -> Tensor:
         """As `OneShotNet.logits`, of the chosen candidates alone."""
         offsets, points = self.get_buffer("template_offsets"), self.get_buffer("template_points")
-        known = self._passes(self.get_buffer(TEMPLATE_IMAGE), chosen)
+        again = self._passes(self.get_buffer(TEMPLATE_IMAGE), chosen)
         found = []
-        for (landmarks, maps), (_, template) in zip(self._passes(image, chosen), known):
-            logits = similarity_logits(maps, [scale[landmarks] for scale in self.template], offsets[:, landmarks])
-            match = bidirectional_match(maps, template, points[landmarks], self.count, self.separation)
+        for (landmarks, maps), (_, template) in zip(self._passes(image, chosen), again):
+            known = [scale[landmarks] for scale in self.template]
+            logits = similarity_logits(maps, known, offsets[:, landmarks], self.comparison)
+            match = bidirectional_match(
+                maps, template, points[landmarks], self.count, self.separation, comparison=self.comparison
+            )
             found.append(logits.masked_fill(~self._near(match.points, logits.shape[-2:]), LOWEST))
         return torch.cat(found, 1)
 

@@ -8,7 +8,7 @@ the template gives the template's points, whatever the weights, and no scale dra
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import reduce
 from typing import Protocol, runtime_checkable
 
@@ -24,6 +24,48 @@ from monai_landmarks.networks.embedding import STRIDES, EmbeddingNet
 FLOOR = 1e-2
 # Logit of every pixel of a landmark the template does not show.
 LOWEST = len(STRIDES) * math.log(FLOOR)
+
+
+class Comparison(Protocol):
+    """How the cosines at several strides become one similarity in [0, 1]."""
+
+    strides: Sequence[int]
+
+    def logits(self, cosines: Iterable[Tensor], known: Tensor) -> Tensor:
+        """The logarithm of the similarity, `LOWEST` where nothing is known.
+
+        Args:
+            cosines: for each stride, maps (B, N, rows, columns) of [FLOOR, 1].
+            known: (N, 1, 1), whether there is a descriptor; without one, the cosines are FLOOR.
+        """
+
+
+class ProductOfCosines:
+    """CC2D's: alike at all five strides."""
+
+    strides: Sequence[int] = STRIDES
+
+    def logits(self, cosines: Iterable[Tensor], known: Tensor) -> Tensor:
+        """The sum of their logarithms."""
+        return reduce(torch.add, (cosine.log() for cosine in cosines))
+
+
+PRODUCT = ProductOfCosines()
+
+
+class MeanOfCosines:
+    """SAM's: half the sum of a global and a local cosine; a place may be little alike at one of the strides.
+
+    Args:
+        strides: of the embeddings that are compared.
+    """
+
+    def __init__(self, strides: Sequence[int]) -> None:
+        self.strides: Sequence[int] = tuple(strides)
+
+    def logits(self, cosines: Iterable[Tensor], known: Tensor) -> Tensor:
+        """The logarithm of their mean."""
+        return torch.where(known, (reduce(torch.add, cosines) / len(self.strides)).log(), LOWEST)
 
 
 @runtime_checkable
@@ -42,8 +84,9 @@ class OneShotNet(nn.Module):
         landmarks: number of landmarks K.
 
     The logits (B, K, rows, columns) are the logarithm of the product over the five scales of the cosines between the
-    template's descriptor and each cell, cosines clamped to [FLOOR, 1]: exp(logit) is a similarity in [0, 1]. A landmark
-    that the template does not show, as every landmark before `set_template`, is `LOWEST` everywhere.
+    template's descriptor and each cell, cosines clamped to [FLOOR, 1]; or, where the embedding says so (`mean_of`), of
+    the mean over its scales. exp(logit) is a similarity in [0, 1]. A landmark that the template does not show, as every
+    landmark before `set_template`, is `LOWEST` everywhere.
 
     Raises:
         ConfigError: the embedding's adapters are for another number of landmarks.
@@ -57,14 +100,15 @@ class OneShotNet(nn.Module):
             )
         self.embedding = embedding
         self.landmarks = landmarks
-        for scale in range(len(STRIDES)):
+        self.comparison: Comparison = MeanOfCosines(embedding.mean_of) if embedding.mean_of else PRODUCT
+        for scale in range(len(embedding.strides)):
             self.register_buffer(f"template_{scale}", torch.zeros(landmarks, embedding.channels))
-        self.register_buffer("template_offsets", torch.zeros(len(STRIDES), landmarks, 2))
+        self.register_buffer("template_offsets", torch.zeros(len(embedding.strides), landmarks, 2))
 
     @property
     def template(self) -> list[Tensor]:
         """The descriptors (K, E) of each scale, coarse first."""
-        return [self.get_buffer(f"template_{scale}") for scale in range(len(STRIDES))]
+        return [self.get_buffer(f"template_{scale}") for scale in range(len(self.embedding.strides))]
 
     @torch.no_grad()
     def set_template(self, image: Tensor, points: Tensor) -> None:
@@ -81,9 +125,9 @@ class OneShotNet(nn.Module):
         mode = self.training
         self.eval()
         for landmarks, maps in self._passes(image, range(self.landmarks)):
-            for buffer, values in zip(self.template, descriptors_at(maps, points[landmarks])):
+            for buffer, values in zip(self.template, descriptors_at(maps, points[landmarks], self.embedding.strides)):
                 buffer[landmarks] = values
-        self.get_buffer("template_offsets").copy_(offsets_at(points))
+        self.get_buffer("template_offsets").copy_(offsets_at(points, self.embedding.strides))
         self.train(mode)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -94,7 +138,7 @@ class OneShotNet(nn.Module):
         """The same for some landmarks alone, in their order: with adapters each costs a pass of the decoder."""
         template, offsets = self.template, self.get_buffer("template_offsets")
         logits = [
-            similarity_logits(maps, [scale[landmarks] for scale in template], offsets[:, landmarks])
+            similarity_logits(maps, [scale[landmarks] for scale in template], offsets[:, landmarks], self.comparison)
             for landmarks, maps in self._passes(image, chosen)
         ]
         return torch.cat(logits, 1)
@@ -109,24 +153,25 @@ class OneShotNet(nn.Module):
             yield [landmark], self.embedding.decode(taps, landmark)
 
 
-def descriptors_at(maps: Sequence[Tensor], points: Tensor) -> list[Tensor]:
+def descriptors_at(maps: Sequence[Tensor], points: Tensor, strides: Sequence[int] = STRIDES) -> list[Tensor]:
     """The embeddings of the cells that hold given points.
 
     Args:
-        maps: an image's embeddings, (1, E, rows / stride, columns / stride) for each of `STRIDES`.
+        maps: an image's embeddings, (1, E, rows / stride, columns / stride) for each stride.
         points: (N, 2) as (row, column) in the image's pixels, inside it; NaN for none.
+        strides: pixels in a cell of each map.
 
     Returns:
         For each scale (N, E); 0 where there is no point.
     """
     absent = points.isnan().any(-1, keepdim=True)
-    cells = [cells_of(points, stride) for stride in STRIDES]
+    cells = [cells_of(points, stride) for stride in strides]
     return [scale[0, :, at[:, 0], at[:, 1]].T.masked_fill(absent, 0.0) for scale, at in zip(maps, cells)]
 
 
-def offsets_at(points: Tensor) -> Tensor:
-    """How far points (N, 2) lie from the centres of the cells that hold them: (5, N, 2) pixels, 0 for no point."""
-    return torch.stack([centre_offsets(points, stride) for stride in STRIDES])
+def offsets_at(points: Tensor, strides: Sequence[int] = STRIDES) -> Tensor:
+    """How far points (N, 2) lie from the centres of their cells: (strides, N, 2) pixels, 0 for no point."""
+    return torch.stack([centre_offsets(points, stride) for stride in strides])
 
 
 def centre_offsets(points: Tensor, stride: int) -> Tensor:
@@ -135,15 +180,18 @@ def centre_offsets(points: Tensor, stride: int) -> Tensor:
     return (points - centres).masked_fill(points.isnan().any(-1, keepdim=True), 0.0)
 
 
-def similarity_logits(maps: Sequence[Tensor], descriptors: Sequence[Tensor], offsets: Tensor) -> Tensor:
-    """The logarithm of the product of the cosine maps, each in [FLOOR, 1].
+def similarity_logits(
+    maps: Sequence[Tensor], descriptors: Sequence[Tensor], offsets: Tensor, comparison: Comparison = PRODUCT
+) -> Tensor:
+    """The logarithm of what a comparison makes of the cosine maps, each in [FLOOR, 1].
 
     Only the maps are brought to the image's size, bilinearly; never the embeddings.
 
     Args:
         maps: embeddings (B, E, rows / stride, columns / stride) for each scale.
-        descriptors: (N, E) for each scale.
-        offsets: (5, N, 2), where in a cell the answer lies; 0 for its centre.
+        descriptors: (N, E) for each scale; 0 for none.
+        offsets: (scales, N, 2), where in a cell the answer lies; 0 for its centre.
+        comparison: the scales' strides, and how their cosines are joined.
 
     Returns:
         (B, N, rows, columns), float32.
@@ -151,9 +199,10 @@ def similarity_logits(maps: Sequence[Tensor], descriptors: Sequence[Tensor], off
     cosines = (F.conv2d(scale, wanted[:, :, None, None]).float() for scale, wanted in zip(maps, descriptors))
     resized = (
         resized_maps(cosine.clamp(0.0, 1.0), stride, offset)
-        for cosine, stride, offset in zip(cosines, STRIDES, offsets.unbind())
+        for cosine, stride, offset in zip(cosines, comparison.strides, offsets.unbind())
     )
-    return reduce(torch.add, (cosine.clamp(min=FLOOR).log() for cosine in resized))
+    known = (descriptors[0] != 0).any(-1)[:, None, None]
+    return comparison.logits((cosine.clamp(min=FLOOR) for cosine in resized), known)
 
 
 def cells_of(points: Tensor, stride: int) -> Tensor:

@@ -94,7 +94,7 @@ def start_from(network: OneShotNet, path: str | Path) -> OneShotNet:
         path: the earlier training's `model.pt`.
 
     Raises:
-        ConfigError: no such file, or weights of a network with other channels or another encoder.
+        ConfigError: no such file, or weights of a network with other channels, other strides or another encoder.
     """
     if not Path(path).is_file():
         raise ConfigError(f"start: no trained weights at {path}; run that training first, or give another folder")
@@ -110,7 +110,7 @@ def start_from(network: OneShotNet, path: str | Path) -> OneShotNet:
     if unfit:
         raise ConfigError(
             f"start: {path} does not fit this network ({len(unfit)} differ: {', '.join(unfit[:3])}); give it the same "
-            "encoder, decoder_channels, embedding and adapter_channels"
+            "encoder, decoder_channels, embedding and adapter_channels, and sam.yaml where that one had it"
         )
     network.load_state_dict(state)
     return network

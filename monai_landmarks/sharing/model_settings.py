@@ -97,6 +97,7 @@ class OneShotArguments(BaseModel):
     embedding: int = Field(ge=1, le=1024)
     landmarks: int = Field(ge=0, le=1024)
     adapter_channels: int = Field(ge=0, le=1024)
+    mean_of: list[int] | None = Field(default=None, min_length=1, max_length=5)
 
 
 class Matching(BaseModel):

@@ -1,4 +1,4 @@
-"""`prepare_batch` of a one-shot training: image and patch to the network, the place in both to the loss."""
+"""`prepare_batch` of a one-shot training: image and patch to the network, the places in both to the loss."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from monai.engines.utils import PrepareBatch
 from torch import Tensor
 
 from monai_landmarks.errors import ConfigError
+from monai_landmarks.transforms.patch_pairs import PLACES
+
+PLACE = ("image_point", "patch_point")
 
 
 class PreparePairs(PrepareBatch):
@@ -33,19 +36,21 @@ class PreparePairs(PrepareBatch):
     ) -> tuple[Tensor, dict[str, Tensor], tuple[Tensor], dict[str, int | None]]:
         """The image (B, 1, rows, columns), the points (B, 2) of image and patch, the patch and the landmark.
 
+        With the points (B, 2) go the many places (B, N, 2), if the items have them.
+
         Raises:
             ConfigError: a batch of several landmarks: only one adapter is active.
         """
         landmarks = {int(number) for number in batchdata.get(self.landmark_key, ())}
         if len(landmarks) > 1:
             raise ConfigError(f"a batch of the landmarks {sorted(landmarks)}; sample it with LandmarkSampler")
+        keys = (*PLACE, *(key for key in PLACES if key in batchdata))
         image, patch, *points = (
-            _plain(batchdata[key]).to(device=device, non_blocking=non_blocking)
-            for key in ("image", "patch", "image_point", "patch_point")
+            _plain(batchdata[key]).to(device=device, non_blocking=non_blocking) for key in ("image", "patch", *keys)
         )
         image, patch = (pixels.to(memory_format=self.memory_format) for pixels in (image, patch))
         about = {"landmark": landmarks.pop() if landmarks else None}
-        return image, dict(zip(("image_point", "patch_point"), points)), (patch,), about
+        return image, dict(zip(keys, points)), (patch,), about
 
 
 class PrepareWindows(PrepareBatch):

