@@ -25,7 +25,7 @@ from isbi2015 import DUPLICATES, make_dataset
 from published_one_shot import LANDMARKS, ROWS
 
 from monai_landmarks.cli.one_shot_rows import SDR, OneShotRows, cost_cells
-from monai_landmarks.cli.one_shot_stages import SLA, OneShotStages, StageSettings
+from monai_landmarks.cli.one_shot_stages import SAM, SLA, OneShotStages, StageSettings
 
 TEMPLATE = "125"
 PUBLISHED = " (published)"
@@ -93,8 +93,10 @@ def differences(result: Mapping[str, Any]) -> list[str]:
     network = settings["network"]
     encoder = network.get("encoder", "efficientnet-lite0")
     sizes = "the sources' sizes" if settings["configs"] else f"longer side {settings['longer_side']} px, own decoder"
-    epochs = ", ".join(f"{key.partition('_')[0]} {settings[key]}" for key in settings if key.endswith("_epochs"))
-    return [
+    epochs = ", ".join(
+        f"{key.partition('_')[0]} {settings[key]}" for key in settings if key.endswith("_epochs") and settings[key]
+    )
+    lines = [
         "- Ours: test 1, 150 images (published: test 1 and 2, 250 images); 0.3 mm/px (published: 0.1); frozen "
         f"{encoder} (published: VGG19; FM-OSD: DINO ViT-S/8); {sizes}, aspect ratio kept (published: 384 x 384, not "
         "kept).",
@@ -105,10 +107,14 @@ def differences(result: Mapping[str, Any]) -> list[str]:
         f"- SLA is one model a landmark; trained here: {settings['landmark']}, whose errors alone its row holds.",
         "- F2 and FM-OSD: the second network looks at full resolution; ours has the coarse model's encoder, not DINO, "
         "and counts as one model with the first (published: 3 and 2).",
-        "- SAM: CC2D's network with two embeddings, image and patch instead of two crops (published: ResNet).",
         "- TPL: the pseudo-labels train the label-augmentation U-Net (published: disc and offsets). The mean shape "
         "needs all annotations.",
     ]
+    if SAM in result["rows"]:
+        lines.append(
+            "- SAM: CC2D's network with two embeddings, image and patch instead of two crops (published: ResNet)."
+        )
+    return lines
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -67,11 +67,17 @@ def described(errors: np.ndarray) -> dict[str, float]:
     return {"mre": mre(errors), "median": median(errors), **rates}
 
 
+def noted_template(run: Path) -> str | None:
+    """The template isbi_one_shot.py was told; None of a demo, which takes the case with the most points."""
+    result = run / "result.json"
+    return json.loads(result.read_text(encoding="utf-8"))["settings"]["template"] if result.is_file() else None
+
+
 def compare(run: Path, dataset_file: Path, own: str | None, every: int) -> list[dict[str, Any]]:
     """A row a template, in the order in which they would be proposed."""
     dataset = load_dataset(dataset_file)
     results = Results.read_csv(run / slug(CC2D) / "cases.csv")
-    own = template_case(dataset, own).id
+    own = template_case(dataset, own or noted_template(run)).id
     ranked = rank_templates(run / "one_shot", dataset, dataset.select("training"))
     candidates = set(comparable(dataset, own))
     proposer = Proposer(run / "one_shot", dataset, run / "models" / slug(CC2D))
@@ -116,7 +122,7 @@ def main(typed: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("dataset", type=Path)
-    parser.add_argument("--template", help="the run's own; without it, as in the demo, the case with the most points")
+    parser.add_argument("--template", help="the run's own; noted by isbi_one_shot.py")
     parser.add_argument("--every", type=int, default=1, help="of the ranked templates only each n-th")
     parser.add_argument("--output", type=Path, help="RUN/template_choice without it")
     given = parser.parse_args(typed)

@@ -36,7 +36,7 @@ def find_cause(error: BaseException | None) -> LandmarksError | None:
     while error is not None:
         if isinstance(error, LandmarksError):
             return error
-        error = error.__cause__ or error.__context__
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     return None
 
 

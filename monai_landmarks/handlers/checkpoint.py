@@ -189,12 +189,12 @@ def file_digest(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
-def weights_digest(state: Mapping[str, Tensor]) -> str:
+def state_digest(state: Mapping[str, Tensor]) -> str:
     """What tells a network's weights from others', whatever file they lie in: of a state dict's names and numbers."""
     digest = hashlib.sha256()
     for name, value in sorted(state.items()):
         digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
-        digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+        digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()[:16]
 
 

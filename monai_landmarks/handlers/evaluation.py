@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch.distributed as dist
 from ignite.engine import Events
+from monai.engines import SupervisedEvaluator
 from monai.engines.workflow import Workflow
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from monai_landmarks.data.dataset import LandmarkDataset
-from monai_landmarks.handlers.checkpoint import weights_digest
+from monai_landmarks.handlers.checkpoint import MODEL, ROI, state_digest
 from monai_landmarks.metrics import LandmarkErrors, Results, results_from_arrays
 from monai_landmarks.metrics.attributes import Grouping
 from monai_landmarks.metrics.evaluation import EvaluationOptions, print_evaluation, write_evaluation
@@ -35,6 +37,7 @@ class EvaluationWriter:
         limb_corners: landmarks of a limb, by the mean of whose errors a knee counts (`metrics.knees`); none: no such
             numbers.
         digest: of the data set file, where `dataset` is not what it holds but made of it; its own where None.
+        region: the network of a first stage, if any.
 
     Raises:
         ConfigError: an attribute or a landmark that the split does not have.
@@ -51,6 +54,7 @@ class EvaluationWriter:
         group_by: str | Sequence[str] | None = None,
         limb_corners: Sequence[str] | None = None,
         digest: str | None = None,
+        region: nn.Module | None = None,
     ) -> None:
         self.directory = Path(directory)
         self.metric = metric
@@ -64,6 +68,7 @@ class EvaluationWriter:
         self.options.check(dataset, split)
         self.title = title
         self.digest = digest
+        self.region = region
         self.planes: dict[int, str] = {}
         self.summary: dict[str, Any] = {}
 
@@ -82,8 +87,14 @@ class EvaluationWriter:
         self.gather_planes()
         if engine.state.rank == 0:
             results, about = self.results(), (self.dataset, self.split, self.options, self.digest)
-            self.summary = write_evaluation(self.directory, results, *about, _weights_of(engine))
+            self.summary = write_evaluation(self.directory, results, *about, self.weights(cast(SupervisedEvaluator, engine).network))
             print_evaluation(self.summary, self.directory, self.title)
+
+    def weights(self, network: nn.Module) -> dict[str, str]:
+        """Digests of what was evaluated, by the names of a model's files."""
+        own = network.module if isinstance(network, DistributedDataParallel) else network
+        parts = {MODEL: own} if self.region is None else {MODEL: own, ROI: self.region}
+        return {name: state_digest(part.state_dict()) for name, part in parts.items()}
 
     def gather_planes(self) -> None:
         """Share what each rank has seen."""
@@ -121,12 +132,6 @@ class EvaluationWriter:
 def _plain(name: str) -> str:
     """What MLflow takes as a part of a metric's name."""
     return re.sub(r"[^\w. -]", "_", name.replace("< ", "below ").replace(">= ", "from "))
-
-
-def _weights_of(engine: Workflow) -> str:
-    """Digest of the evaluated network's weights."""
-    network = engine.network
-    return weights_digest((network.module if isinstance(network, DistributedDataParallel) else network).state_dict())
 
 
 def _numbers(values: dict[str, Any], prefix: str) -> dict[str, float]:

@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from ignite.engine import Events
 from monai.engines import Evaluator
 from monai.engines.utils import IterationEvents
@@ -95,43 +96,60 @@ class GradientClipping:
 class FiniteLossHandler:
     """Stops a training whose loss is no number, with an error, so that the run is marked as failed.
 
-    A loss is read when the next one has been computed, so that a GPU never waits for it; the last one of an epoch at
-    its end, before anything is validated or saved.
+    Losses are read together after some iterations, for to read one makes a GPU wait; and at the end of an epoch, before
+    anything is validated or saved. In a distributed run all processes stop, whichever's loss it was: none saves weights
+    that another's gradient has spoilt.
+
+    Args:
+        interval: iterations from one look to the next.
     """
 
-    def __init__(self) -> None:
-        self._unread: tuple[int, int, torch.Tensor] | None = None
+    def __init__(self, interval: int = 20) -> None:
+        self.interval = interval
+        self._unread: list[tuple[int, torch.Tensor]] = []
 
     def attach(self, engine: Workflow) -> None:
         """Register on a trainer, before what validates and saves."""
-        engine.add_event_handler(Events.STARTED, self.forget)
+        engine.add_event_handler(Events.EPOCH_STARTED, self.forget)
         engine.add_event_handler(IterationEvents.LOSS_COMPLETED, self.loss_completed)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.check)
 
     def forget(self, engine: Workflow) -> None:
         """Leave what an earlier run, which ended in the middle of an epoch, has not read."""
-        self._unread = None
+        self._unread = []
 
     def loss_completed(self, engine: Workflow) -> None:
-        """Check the last iteration's loss, and keep this one's.
+        """Keep the loss, and look if it is time.
 
         Raises:
-            TrainingError: naming epoch and iteration.
+            TrainingError: see `check`.
         """
-        self.check(engine)
-        self._unread = engine.state.epoch, engine.state.iteration, engine.state.output[CommonKeys.LOSS].detach()
+        self._unread.append((engine.state.iteration, engine.state.output[CommonKeys.LOSS].detach()))
+        if len(self._unread) >= self.interval:
+            self.check(engine)
 
     def check(self, engine: Workflow) -> None:
-        """Raise TrainingError, naming epoch and iteration, if the loss that is kept is no number."""
-        if self._unread is None:
+        """Read the losses that are kept.
+
+        Raises:
+            TrainingError: one is no number; with the epoch, and the iteration where it was this process's.
+        """
+        if not self._unread:
             return
-        epoch, iteration, loss = self._unread
-        self._unread = None
-        if not torch.isfinite(loss):
-            raise TrainingError(
-                f"the loss is {float(loss)} in epoch {epoch}, iteration {iteration}; lower the learning rate "
-                "(--learning_rate) or turn mixed precision off (--amp False); the last checkpoint stands"
-            )
+        iterations, losses = zip(*self._unread)
+        self._unread = []
+        wrong = ~torch.isfinite(torch.stack(losses))
+        found = wrong.any().float()
+        if dist.is_available() and dist.is_initialized():
+            dist.all_reduce(found, dist.ReduceOp.MAX)
+        if not found:
+            return
+        own = int(wrong.int().argmax()) if wrong.any() else None
+        where = "of another process" if own is None else f"{float(losses[own])} in iteration {iterations[own]}"
+        raise TrainingError(
+            f"the loss is no number: {where}, epoch {engine.state.epoch}; lower the learning rate (--learning_rate) "
+            "or turn mixed precision off (--amp False); the last checkpoint stands"
+        )
 
 
 class EarlyStopping:

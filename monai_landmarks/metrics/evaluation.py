@@ -87,7 +87,7 @@ def write_evaluation(
     split: str,
     options: EvaluationOptions,
     digest: str | None = None,
-    weights: str | None = None,
+    weights: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Write an evaluation's files; evaluation.json is the last, so where it is, all are.
 
@@ -98,7 +98,8 @@ def write_evaluation(
         split: name of what was evaluated.
         options: what more to tell.
         digest: of the data set file, where `dataset` is a part of what it holds.
-        weights: digest of the evaluated network's (`handlers.checkpoint.weights_digest`), where it was one network.
+        weights: digests of the evaluated networks' (`handlers.checkpoint.state_digest`), by the names of their files;
+            None where there is no such model, as of a baseline.
 
     Returns:
         The content of metrics.json.
@@ -111,7 +112,7 @@ def write_evaluation(
     if "measurements" in metrics:
         write_measurements(measurement_errors(results, dataset.scheme), results, folder / "measurements.csv")
     about = {"dataset": dataset.scheme.name, "digest": digest or dataset.digest(), "split": split}
-    record = {**about, **({"weights": weights} if weights else {}), "options": asdict(options)}
+    record = {**about, **({"weights": dict(weights)} if weights else {}), "options": asdict(options)}
     record_file.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     return metrics
 

@@ -196,13 +196,15 @@ def similarity_logits(
     Returns:
         (B, N, rows, columns), float32.
     """
-    cosines = (F.conv2d(scale, wanted[:, :, None, None]).float() for scale, wanted in zip(maps, descriptors))
-    resized = (
-        resized_maps(cosine.clamp(0.0, 1.0), stride, offset)
-        for cosine, stride, offset in zip(cosines, comparison.strides, offsets.unbind())
-    )
-    known = (descriptors[0] != 0).any(-1)[:, None, None]
-    return comparison.logits((cosine.clamp(min=FLOOR) for cosine in resized), known)
+    # In bfloat16, whose steps are 0.004, the best places of a map would be equals.
+    with torch.autocast(maps[0].device.type, enabled=False):
+        cosines = (F.conv2d(scale.float(), wanted[:, :, None, None]) for scale, wanted in zip(maps, descriptors))
+        resized = (
+            resized_maps(cosine.clamp(0.0, 1.0), stride, offset)
+            for cosine, stride, offset in zip(cosines, comparison.strides, offsets.unbind())
+        )
+        known = (descriptors[0] != 0).any(-1)[:, None, None]
+        return comparison.logits((cosine.clamp(min=FLOOR) for cosine in resized), known)
 
 
 def cells_of(points: Tensor, stride: int) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from monai_landmarks.errors import ConfigError
-from monai_landmarks.handlers.checkpoint import weights_digest
+from monai_landmarks.handlers.checkpoint import state_digest
 from monai_landmarks.sharing.metadata import BundleMetadata
 from monai_landmarks.sharing.model_settings import OneShotSettings, Settings, SidedSettings, described
 
@@ -73,21 +73,21 @@ class Evaluation:
         if set(found) != set(names):
             raise ConfigError(f"the evaluation is of {', '.join(found)}; the model finds {', '.join(names)}")
 
-    def check_weights(self, weights: Path) -> None:
+    def check_weights(self, models: Path) -> None:
         """Refuse the errors of another model; an evaluation that says nothing of its weights is taken on trust.
 
         Args:
-            weights: the model.pt that the errors are to be told of.
+            models: folder of the model that the errors are to be told of.
 
         Raises:
             ConfigError: the evaluated weights were others.
         """
-        evaluated = self.record.get("weights")
-        if evaluated and evaluated != weights_digest(torch.load(weights, map_location="cpu", weights_only=True)):
-            raise ConfigError(
-                f"{self.folder}: is the evaluation of another model, or the model was trained on since; evaluate it "
-                "(its --ckpt_dir, an --output_dir of its own) and give that folder with --evaluation"
-            )
+        for name, evaluated in self.record.get("weights", {}).items():
+            if evaluated != state_digest(torch.load(models / name, map_location="cpu", weights_only=True)):
+                raise ConfigError(
+                    f"{self.folder}: is the evaluation of another model than {name}, or it was trained on since; "
+                    "evaluate it (its --ckpt_dir, an --output_dir of its own), and give that folder with --evaluation"
+                )
 
     def headline(self) -> dict[str, float]:
         """Pooled errors for metadata.json: `mre_mm` and so on, with the ends of the 95 % interval."""

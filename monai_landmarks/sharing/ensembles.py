@@ -29,11 +29,11 @@ def write_ensemble(models: Sequence[Path], target: Path, dataset: LandmarkDatase
 
     Raises:
         ConfigError: a file is missing, or the models find other landmarks or see images of another size, or have
-            learned from one template.
+            a fine stage.
     """
     metadata = [_metadata_of(folder) for folder in models]
-    if "one_shot" in settings_of(metadata[0]):
-        raise ConfigError(f"{models[0]}: one-shot models have a template each, and are not averaged")
+    if any("fine" in settings_of(each) for each in metadata):
+        raise ConfigError(f"{models[0]}: models with a fine stage are not averaged; take one of them")
     wanted = scheme_of(metadata[0]).names, spatial_size_of(metadata[0])
     for folder, other in zip(models, metadata):
         if (scheme_of(other).names, spatial_size_of(other)) != wanted:

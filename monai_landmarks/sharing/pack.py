@@ -101,7 +101,7 @@ def pack_bundle(
         check_texts(folder, identifiers_of(results, dataset))
         check_region(folder, metadata)
         check_weights(folder)
-        errors.check_weights(folder / WEIGHTS)
+        errors.check_weights((folder / WEIGHTS).parent)
         check_template(folder)
         selftest = make_selftest(folder, metadata)
         check_onnx(folder, metadata)

@@ -8,6 +8,7 @@ import torch
 from monai.bundle import ConfigWorkflow, verify_net_in_out
 from monai.utils import path_to_sqlite_uri
 
+from monai_landmarks.handlers.checkpoint import state_digest
 from monai_landmarks.handlers.history import read_history
 
 
@@ -27,6 +28,12 @@ def weights(path):
 def mlflow_runs(models):
     client = mlflow.MlflowClient(path_to_sqlite_uri(models / "mlflow.db"))
     return client.search_runs([e.experiment_id for e in client.search_experiments()])
+
+
+def check_evaluation_notes_the_weights(models, folder, files=("model.pt",)):
+    """By which `pack` knows whose errors they are."""
+    noted = json.loads((folder / "evaluation.json").read_text())["weights"]
+    assert noted == {name: state_digest(weights(models / name)) for name in files}
 
 
 def check_same(one, other):

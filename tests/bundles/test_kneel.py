@@ -5,6 +5,7 @@ import math
 
 import pytest
 from bundle_checks import (
+    check_evaluation_notes_the_weights,
     check_last_epoch_is_kept,
     check_network,
     check_properties,
@@ -71,6 +72,8 @@ def test_evaluation_is_of_whole_radiographs(stages, knees, bundle, count):
     # Of the file, all of whose landmarks the first stage does not use: a report compares them.
     record = json.loads((runner.root / "eval" / "evaluation.json").read_text())
     assert record["digest"] == load_dataset(knees).digest()
+    files = ("model.pt", "roi.pt") if bundle == "kneel_landmarks" else ("model.pt",)
+    check_evaluation_notes_the_weights(runner.root / "models", runner.root / "eval", files)
     metrics = read_metrics(runner.root / "eval")
     assert (metrics["split"], metrics["cases"]) == ("test", 4)
     rows = read_rows(runner.root / "eval" / "cases.csv")

@@ -7,6 +7,7 @@ import pytest
 import torch
 import yaml
 from bundle_checks import (
+    check_evaluation_notes_the_weights,
     check_last_epoch_is_kept,
     check_network,
     check_properties,
@@ -59,6 +60,7 @@ def test_the_network_gives_what_the_metadata_says(trained):
 
 def test_evaluation_on_the_test_split(trained, blobs):
     trained("evaluate", ("train", "evaluate"))
+    check_evaluation_notes_the_weights(trained.root / "models", trained.root / "eval")
     metrics = read_metrics(trained.root / "eval")
     assert (metrics["split"], metrics["cases"]) == ("test", 3)
     assert metrics["mm"]["mre"] == pytest.approx(metrics["px"]["mre"] / 2)
@@ -182,6 +184,7 @@ def test_a_second_pass_is_trained_evaluated_and_used(trained, runner, blobs, tmp
     assert any(not torch.equal(both[f"fine.{key}"], value) for key, value in first.items())
     runner("evaluate", ("train", "evaluate"), ckpt_dir=models, output_dir=tmp_path / "eval")
     assert read_metrics(tmp_path / "eval")["points"] == 9
+    check_evaluation_notes_the_weights(models, tmp_path / "eval")
     scale = float(read_rows(tmp_path / "eval" / "cases.csv")[0]["scale_row"])
     assert scale == pytest.approx(128 / 80)
     runner("inference", ("inference",), ckpt_dir=models, dataset_dir=blobs.parent / "images", output_dir=tmp_path / "p")

@@ -7,6 +7,7 @@ import pytest
 import torch
 import yaml
 from bundle_checks import (
+    check_evaluation_notes_the_weights,
     check_last_epoch_is_kept,
     check_network,
     check_properties,
@@ -59,6 +60,7 @@ def test_training_and_inference_see_images_alike():
 
 def test_evaluation_and_inference(one_shot, blobs):
     one_shot("evaluate", ("train", "evaluate"))
+    check_evaluation_notes_the_weights(one_shot.root / "models", one_shot.root / "eval")
     metrics = read_metrics(one_shot.root / "eval")
     assert (metrics["split"], metrics["cases"], metrics["points"]) == ("test", 3, 9)
     one_shot("inference", ("inference",), dataset_dir=blobs.parent / "images")

@@ -61,19 +61,49 @@ def test_draws_depend_on_seed_and_epoch_alone():
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-@pytest.mark.parametrize("bad", [2, 3])
-def test_a_loss_that_is_no_number_stops_the_training_before_anything_is_saved(value, bad):
+@pytest.mark.parametrize("bad", [2, 3, 7])
+@pytest.mark.parametrize("interval", [1, 2, 20])
+def test_a_loss_that_is_no_number_stops_the_training_before_anything_is_saved(value, bad, interval):
     def step(engine, batch):
         engine.state.output = {"loss": torch.tensor(value if engine.state.iteration == bad else 1.0)}
         engine.fire_event(IterationEvents.LOSS_COMPLETED)
 
     saved = []
     engine = engine_of(step)
-    FiniteLossHandler().attach(engine)
+    FiniteLossHandler(interval).attach(engine)
     engine.add_event_handler(Events.EPOCH_COMPLETED, lambda engine: saved.append(engine.state.epoch))
-    with pytest.raises(TrainingError, match=f"epoch 1, iteration {bad};"):
-        engine.run([0, 1, 2], max_epochs=2)
-    assert not saved
+    with pytest.raises(TrainingError, match=f"{value} in iteration {bad}, epoch {(bad + 4) // 5};"):
+        engine.run(range(5), max_epochs=3)
+    assert saved == list(range(1, (bad + 4) // 5))
+    assert engine.state.iteration < bad + interval
+
+
+def in_two_processes(rank, folder):
+    """The second process's last loss of the epoch is no number: what does the first one do?"""
+    import torch.distributed as dist
+
+    dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+
+    def step(engine, batch):
+        engine.state.output = {"loss": torch.tensor(math.nan if rank == 1 and engine.state.iteration == 3 else 1.0)}
+        engine.fire_event(IterationEvents.LOSS_COMPLETED)
+
+    engine = engine_of(step)
+    FiniteLossHandler().attach(engine)
+    engine.add_event_handler(Events.EPOCH_COMPLETED, lambda engine: (folder / f"saved{rank}").touch())
+    try:
+        engine.run(range(3), max_epochs=1)
+    except TrainingError as error:
+        (folder / f"said{rank}").write_text(str(error))
+    dist.destroy_process_group()
+
+
+@pytest.mark.slow
+def test_no_process_saves_what_another_ones_loss_has_spoilt(tmp_path):
+    torch.multiprocessing.spawn(in_two_processes, (tmp_path,), nprocs=2)
+    assert not list(tmp_path.glob("saved*"))
+    assert "of another process, epoch 1" in (tmp_path / "said0").read_text()
+    assert "nan in iteration 3, epoch 1" in (tmp_path / "said1").read_text()
 
 
 def test_gradients_are_clipped():

@@ -114,6 +114,17 @@ def test_the_logits_are_the_product_of_five_cosine_maps():
     assert torch.allclose(moved[..., 1:, :-2], logits[..., :-1, 2:], atol=1e-3)
 
 
+def test_similarities_are_compared_in_float32_whatever_the_embeddings_were_computed_in():
+    torch.manual_seed(0)
+    maps = [F.normalize(torch.randn(1, 4, 64 // stride, 96 // stride), dim=1) for stride in STRIDES]
+    points = torch.tensor([[40.0, 50.0], [10.3, 20.7]])
+    given = maps, descriptors_at(maps, points), offsets_at(points)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = similarity_logits(*given)
+    assert mixed.dtype == torch.float32
+    assert torch.equal(mixed, similarity_logits(*given))
+
+
 def test_descriptors_are_those_of_the_cell_that_holds_the_point():
     maps = [torch.arange(64 // s * 96 // s, dtype=torch.float).view(1, 1, 64 // s, 96 // s) for s in STRIDES]
     points = torch.tensor([[31.49, 95.49], [31.5, 0.0], [NAN, NAN], [-0.5, -0.5]])

@@ -80,12 +80,12 @@ def test_models_that_differ_are_no_ensemble(models, blobs, tmp_path):
         write_ensemble(models, tmp_path / "both", load_dataset(blobs))
 
 
-def test_one_shot_models_are_not_averaged(models, blobs, tmp_path):
+def test_models_with_a_fine_stage_are_not_averaged(models, blobs, tmp_path):
     for folder in models:
         metadata = json.loads((folder / "metadata.json").read_text())
-        metadata["monai_landmarks"]["settings"] = {"one_shot": {}}
+        metadata["monai_landmarks"]["settings"] = {"one_shot": {}, "fine": {}}
         (folder / "metadata.json").write_text(json.dumps(metadata))
-    with pytest.raises(ConfigError, match="a template each"):
+    with pytest.raises(ConfigError, match="fine stage are not averaged"):
         write_ensemble(models, tmp_path / "both", load_dataset(blobs))
     assert not (tmp_path / "both").exists()
 

@@ -12,7 +12,7 @@ from tiny_bundle import SETTINGS, write_run
 
 from monai_landmarks.data.dataset import load_dataset
 from monai_landmarks.errors import ConfigError
-from monai_landmarks.handlers.checkpoint import weights_digest
+from monai_landmarks.handlers.checkpoint import state_digest
 from monai_landmarks.networks.build import network_from
 from monai_landmarks.sharing.bundles import shipped_bundles
 from monai_landmarks.sharing.export_formats import FORMATS
@@ -231,11 +231,11 @@ def test_errors_of_other_weights_are_not_told_of_these(copy, tmp_path):
     weights = copy / "bundle" / "models" / "model.pt"
     state = torch.load(weights, weights_only=True)
     record = json.loads((copy / "evaluation.json").read_text())
-    (copy / "evaluation.json").write_text(json.dumps({**record, "weights": weights_digest(state)}))
+    (copy / "evaluation.json").write_text(json.dumps({**record, "weights": {"model.pt": state_digest(state)}}))
     pack(copy, tmp_path)
     name = next(iter(state))
     torch.save({**state, name: state[name] + 1}, weights)
-    with pytest.raises(ConfigError, match="evaluation of another model, or the model was trained on since"):
+    with pytest.raises(ConfigError, match=r"evaluation of another model than model\.pt, or it was trained on since"):
         pack(copy, tmp_path)
 
 

@@ -70,10 +70,13 @@ def export_annotations(
         written, left_out = _writable(part, fmt)
         place = target / name if name else target
         cases |= {case.id for case in written.cases}
-        pictures = _pictures(written, target if png else None)
+        pictures = _pictures(written, dataset, target if png else None)
         if pictures:
             files += fmt.write(Writing(place, written, pictures, OFFSETS[origin or fmt.origin or "centre"]))
         notes += [f"{name}: {note}" if name else note for note in left_out]
+    if reader not in (MEAN, ALL):
+        unseen = [case.id for case in dataset.cases if all(found.reader != reader for found in case.annotations)]
+        notes += [f"not written, since {reader} has annotated nothing in them: {_listed(unseen)}"] if unseen else []
     if not files:
         raise ConfigError("; ".join(["nothing to write", *notes]))
     return Exported(tuple(files), len(cases), (*losses(dataset, fmt, reader, png), *notes))
@@ -143,11 +146,12 @@ def _listed(ids: list[str]) -> str:
     return f"{len(ids)} case(s) ({', '.join(ids[:5])}{', ...' * (len(ids) > 5)})"
 
 
-def _pictures(dataset: LandmarkDataset, copies: Path | None) -> list[Picture]:
-    """What to write, with the images' own names, or those of their PNG copies in the folder `copies`."""
-    paths = {case.image: Path(os.path.normpath(Path.cwd() / dataset.root / case.image)) for case in dataset.cases}
-    if not paths:
-        return []
+def _pictures(dataset: LandmarkDataset, whole: LandmarkDataset, copies: Path | None) -> list[Picture]:
+    """What to write, with the images' own names, or those of their PNG copies in the folder `copies`.
+
+    A name depends on all images of the whole data set, written or not: on import, and among the copies, all lie there.
+    """
+    paths = {case.image: Path(os.path.normpath(Path.cwd() / dataset.root / case.image)) for case in whole.cases}
     common = common_folder(list(paths.values()))
     names = {image: path.relative_to(common).as_posix() for image, path in paths.items()}
     if copies is not None:

@@ -3,7 +3,7 @@
 import pytest
 
 from monai_landmarks.data.annotations import ImportOptions, export_annotations, import_annotations
-from monai_landmarks.data.dataset import Annotation
+from monai_landmarks.data.dataset import Annotation, load_dataset
 from monai_landmarks.data.tables import import_table
 from monai_landmarks.errors import ConfigError
 
@@ -45,6 +45,23 @@ def test_mean_one_or_all_readers(two_readers, tmp_path):
     assert points_of(tmp_path / "all" / "junior", two_readers)[second] == pytest.approx((x + 2, y), abs=1e-3)
     with pytest.raises(ConfigError, match="no reader is called nobody; choose mean, all, simulator, junior"):
         export_annotations(two_readers, "coco", tmp_path, reader="nobody")
+
+
+@pytest.mark.parametrize("format", ["coco", "cvat", "labelme"])
+def test_one_readers_cases_keep_the_names_they_have_among_all(simulated, tmp_path, format):
+    """Two folders with a file of one name, of which one is proposed: it must not come back as the other's points."""
+    (tmp_path / "images" / "later").mkdir(parents=True)
+    cases = []
+    for case, image in zip(simulated.cases, ("images/1.dcm", "images/later/1.dcm")):
+        (tmp_path / image).write_bytes((simulated.root / case.image).read_bytes())
+        cases.append(case.model_copy(deep=True, update={"image": image}))
+    cases[1].annotations[0].reader = "one_shot"
+    simulated.model_copy(update={"cases": cases}).save(tmp_path / "both.json")
+    written = export_annotations(load_dataset(tmp_path / "both.json"), format, tmp_path / "out", reader="one_shot")
+    assert written.cases == 1
+    assert any("one_shot has annotated nothing" in note for note in written.notes)
+    imported = import_annotations(tmp_path / "out", ImportOptions(tmp_path / "images", format=format)).dataset
+    assert [case.image for case in imported.cases if case.annotations] == ["later/1.dcm"]
 
 
 def test_readers_whose_folders_would_be_one(two_readers, tmp_path):
