@@ -86,8 +86,9 @@ class EvaluationWriter:
         """Write and print."""
         self.gather_planes()
         if engine.state.rank == 0:
-            results, about = self.results(), (self.dataset, self.split, self.options, self.digest)
-            self.summary = write_evaluation(self.directory, results, *about, self.weights(cast(SupervisedEvaluator, engine).network))
+            about = (self.dataset, self.split, self.options, self.digest)
+            weights = self.weights(cast(SupervisedEvaluator, engine).network)
+            self.summary = write_evaluation(self.directory, self.results(), *about, weights)
             print_evaluation(self.summary, self.directory, self.title)
 
     def weights(self, network: nn.Module) -> dict[str, str]:
