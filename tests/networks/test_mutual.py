@@ -1,6 +1,6 @@
 import torch
+from one_shot_scene import scene
 from small_embedding import small_net
-from test_one_shot_net import scene
 
 from monai_landmarks.codecs.similarity import SimilarityCodec, bidirectional_match
 from monai_landmarks.networks.mutual import MutualOneShotNet, template_network

