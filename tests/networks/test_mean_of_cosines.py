@@ -3,7 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from one_shot_scene import answer, cut, looking_net, points_of_cells, scene
+from one_shot_scene import answer, cut, looking_net, scene
 from small_embedding import small_net
 
 from monai_landmarks.codecs.likelihood import Similarity
@@ -20,16 +20,6 @@ from monai_landmarks.sharing.model_settings import OneShotArguments
 SAM = {"mean_of": (16, 2)}
 NAN = float("nan")
 ADAPTED = {"landmarks": 3, "adapter_channels": 2}
-
-
-@pytest.fixture(scope="module")
-def world():
-    return scene(320, 384)
-
-
-@pytest.fixture(scope="module")
-def points():
-    return points_of_cells()
 
 
 @pytest.fixture(scope="module", params=[0, 4], ids=["plain", "adapters"])

@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from one_shot_memory import TARGET_MB, measured
-from one_shot_scene import answer, cut, looking_net, points_of_cells, scene
+from one_shot_scene import answer, cut, looking_net
 from small_embedding import small_net
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -20,16 +20,6 @@ from monai_landmarks.networks.one_shot import (
 from monai_landmarks.sharing.export_formats import FORMATS
 
 NAN = float("nan")
-
-
-@pytest.fixture(scope="module")
-def world():
-    return scene(320, 384)
-
-
-@pytest.fixture(scope="module")
-def points():
-    return points_of_cells()
 
 
 @pytest.fixture(scope="module", params=[0, 4], ids=["plain", "adapters"])
