@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from monai.data import DistributedSampler
-from monai.transforms import Randomizable
+from monai.transforms import Compose, Randomizable
 from torch.utils.data import Dataset
 
 from monai_landmarks.data.dataset import LandmarkDataset, State
@@ -19,12 +19,12 @@ class SeededDataset(Dataset):
 
     Args:
         data: items after the deterministic transforms, such as a CacheDataset.
-        transform: random transforms, a MONAI Compose.
+        transform: random transforms, a MONAI Compose; its parts draw from one generator, one after the other.
         seed: of the draws.
         repeats: samples an epoch draws of each item.
     """
 
-    def __init__(self, data: Any, transform: Callable[[Any], Any], seed: int = 0, repeats: int = 1) -> None:
+    def __init__(self, data: Any, transform: Compose, seed: int = 0, repeats: int = 1) -> None:
         self.data = data
         self.transform = transform
         self.seed = seed
@@ -37,9 +37,11 @@ class SeededDataset(Dataset):
     def __getitem__(self, index: int) -> Any:
         """Sample `index % N` as of epoch `index // N`."""
         epoch, sample = divmod(int(index), len(self))
-        if isinstance(self.transform, Randomizable):
-            entropy = np.random.SeedSequence((self.seed, epoch, sample)).generate_state(1)[0]
-            self.transform.set_random_state(seed=int(entropy))
+        # Compose would seed a generator for each part: a fifth of an item's time.
+        draws = np.random.RandomState(np.random.SeedSequence((self.seed, epoch, sample)).generate_state(1))
+        for part in self.transform.transforms:
+            if isinstance(part, Randomizable):
+                part.set_random_state(state=draws)
         return self.transform(self.data[sample % len(self.data)])
 
 

@@ -65,7 +65,7 @@ def test_persistent_workers_resume_and_history_change_nothing(cached):
 
 
 def test_unshuffled_sampler_keeps_the_order():
-    dataset = SeededDataset([{"value": v} for v in range(5)], lambda item: item)
+    dataset = SeededDataset([{"value": v} for v in range(5)], Compose([]))
     sampler = EpochSampler(dataset, shuffle=False)
     sampler.set_epoch(2)
     assert [dataset[index]["value"] for index in sampler] == [0, 1, 2, 3, 4]

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from monai.transforms import Compose
 
 from monai_landmarks.codecs.similarity import SimilarityCodec
 from monai_landmarks.data.dataset import load_dataset
@@ -110,7 +111,7 @@ def test_one_landmark_is_no_longer_paired(blobs):
 def sampler(images=7, landmarks=3, batch_size=2, seed=5):
     items = [{"number": number} for number in range(images)]
     pairs = PerLandmark(items, torch.zeros(images, landmarks, 2))
-    return LandmarkSampler(SeededDataset(pairs, lambda item: item), batch_size, seed)
+    return LandmarkSampler(SeededDataset(pairs, Compose([])), batch_size, seed)
 
 
 def test_a_batch_has_one_landmark_and_an_epoch_each_image_once():
@@ -132,7 +133,7 @@ def test_a_batch_has_one_landmark_and_an_epoch_each_image_once():
 
 def order_item(order, index):
     items = [{"number": number} for number in range(order.images)]
-    data = SeededDataset(PerLandmark(items, torch.zeros(order.images, order.landmarks, 2)), lambda item: item)
+    data = SeededDataset(PerLandmark(items, torch.zeros(order.images, order.landmarks, 2)), Compose([]))
     return data[index]
 
 
@@ -185,7 +186,7 @@ def engine(epoch, max_epochs=4):
 def handler(tmp_path, blobs, images, network=None, **options):
     dataset = one_template(load_dataset(blobs), "case00")
     labels = PseudoLabels(len(images), 3)
-    order = LandmarkSampler(SeededDataset(PerLandmark(images, labels.points), lambda item: item), 1)
+    order = LandmarkSampler(SeededDataset(PerLandmark(images, labels.points), Compose([])), 1)
     path = tmp_path / "models" / "pseudo.json"
     given = (network or small_net(), images[:1], images, labels, SimilarityCodec(), order, dataset, path)
     look = InferPseudoLabels(*given, **options)
