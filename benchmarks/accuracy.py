@@ -1,17 +1,19 @@
 """Errors after the same short training: our recipe, its parts, other methods, a peer; and how few images are enough.
 
     python benchmarks/accuracy.py                                   # 5 minutes of training a row, on two idle cores
-    python benchmarks/accuracy.py --rows default "one pixel"        # some rows
-    python benchmarks/accuracy.py --list                            # their names
-    python benchmarks/accuracy.py --tiny                            # three rows in small, the numbers mean nothing
+    python benchmarks/accuracy.py --rows default "one pixel"        # some rows, without the curve
+    python benchmarks/accuracy.py --curve --data isbi2015           # the curve alone, on one data set
+    python benchmarks/accuracy.py --list                            # names of rows
+    python benchmarks/accuracy.py --tiny                            # four rows in small, the numbers mean nothing
 
-Each row trains at one input size for as many epochs as fit into the time (an epoch is timed first), in a process of its
+Each row trains at one input size for as many epochs as fit into the time (some are timed first), in a process of its
 own; the last weights are scored once on validation and test images. Nothing is chosen on the test images. ISBI 2015
 (--isbi): of its 148 training images that are not in test 1 too, 118 train and 30 validate; test 1 against the mean of
 both readers. Simulated pelvis: 150, 30 and 60 images. The curve trains on nested subsets; "all" adds the validation
 images. Rows of `landmarker` need its environment: benchmarks/peer_landmarker/make_env.py.
 
-Finished rows are read back, so a killed run goes on. Writes OUTPUT/accuracy.md and accuracy.json.
+Finished rows are read back, so a killed run goes on. Writes OUTPUT/accuracy.md and accuracy.json; rows that stand there
+already stay.
 """
 
 from __future__ import annotations
@@ -53,6 +55,10 @@ class Size:
     curve: tuple[int, ...] = (5, 10, 25, 50, 100)
     rows: tuple[str, ...] = NAMES
     curve_rows: tuple[str, ...] = CURVE
+
+    def budget(self) -> dict[str, Any]:
+        """What all rows of one table must share."""
+        return {"longer_side": self.longer_side, "minutes": self.minutes, "pelvis": list(self.pelvis)}
 
 
 TINY = Size(
@@ -98,26 +104,49 @@ def curve_of(task: Task, size: Size) -> Iterator[tuple[str, dict[str, Any]]]:
         yield f"{name}, {ALL}", run_row(replace(task, folder=folder, evaluations=everything, refit=True), name)
 
 
-def run(output: Path, size: Size, isbi_data: Path | None, seed: int = 0, curve: bool = True) -> dict[str, Any]:
-    """All tables; the files are written anew after each row."""
+def run(
+    output: Path, size: Size, isbi_data: Path | None, seed: int = 0, data: Sequence[str] = (ISBI, PELVIS)
+) -> dict[str, Any]:
+    """All tables, those of earlier calls among them; the files are written anew after each row.
+
+    Raises:
+        SystemExit: the folder's tables are of another budget or seed.
+    """
     output.mkdir(parents=True, exist_ok=True)
-    found: dict[str, Any] = {}
-    for data, task in tasks(output, size, isbi_data, seed):
-        parts = {data: rows_of(task, size.rows)}
-        if curve:
-            parts[f"{data}, number of training images"] = curve_of(task, size)
+    about = {**size.budget(), "seed": seed}
+    found = _read(output, about)
+    for name, task in tasks(output, size, isbi_data, seed):
+        if name not in data:
+            continue
+        parts = {name: rows_of(task, size.rows), f"{name}, number of training images": curve_of(task, size)}
         for title, results in parts.items():
-            found[title] = {}
-            for name, result in results:
-                found[title][name] = result
-                _write(output, found)
+            rows = found.setdefault(title, {})
+            for row, result in results:
+                rows[row] = result
+                _write(output, about, found)
     return found
 
 
-def _write(output: Path, found: dict[str, Any]) -> None:
-    content = json.dumps({"tables": found, "machine": machine()}, indent=1)
+def _read(output: Path, about: dict[str, Any]) -> dict[str, Any]:
+    file = output / "accuracy.json"
+    if not file.is_file():
+        return {}
+    content = json.loads(file.read_text(encoding="utf-8"))
+    if content["about"] != about:
+        raise SystemExit(f"{file} is of {content['about']}, not {about}; choose another --output")
+    tables: dict[str, Any] = content["tables"]
+    return tables
+
+
+def _write(output: Path, about: dict[str, Any], found: dict[str, Any]) -> None:
+    content = json.dumps({"about": about, "tables": found, "machine": machine()}, indent=1)
     (output / "accuracy.json").write_text(content + "\n", encoding="utf-8")
     (output / "accuracy.md").write_text("\n".join(markdown(found)) + "\n", encoding="utf-8")
+
+
+def in_order(results: dict[str, Any]) -> dict[str, Any]:
+    """The rows in the order of their names; the curve's as they came."""
+    return dict(sorted(results.items(), key=lambda item: NAMES.index(item[0]) if item[0] in NAMES else len(NAMES)))
 
 
 def markdown(found: dict[str, Any]) -> list[str]:
@@ -126,7 +155,7 @@ def markdown(found: dict[str, Any]) -> list[str]:
         line
         for title, results in found.items()
         if results
-        for line in (*table(title, results), *against_peer(title, results, DEFAULT, PEERS))
+        for line in (*table(title, in_order(results)), *against_peer(title, results, DEFAULT, PEERS))
     ]
 
 
@@ -134,22 +163,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path)
     parser.add_argument("--isbi", type=Path, default=Path("../shared/data/isbi2015"))
-    parser.add_argument("--rows", nargs="+", choices=NAMES, metavar="NAME", help="all without it; see --list")
+    parser.add_argument("--data", nargs="+", choices=(ISBI, PELVIS), default=(ISBI, PELVIS))
+    parser.add_argument("--rows", nargs="+", choices=NAMES, metavar="NAME", help="these, without the curve; see --list")
+    parser.add_argument("--curve", action="store_true", help="the number of training images; alone without --rows")
     parser.add_argument("--minutes", type=float, help="training of a row")
     parser.add_argument("--longer-side", type=int, help="of the input")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--no-curve", action="store_true", help="leave the number of training images out")
     parser.add_argument("--list", action="store_true", help="print the rows' names")
-    parser.add_argument("--tiny", action="store_true", help="three rows on simulated images in small, to see it work")
+    parser.add_argument("--tiny", action="store_true", help="four rows on simulated images in small, to see it work")
     given = parser.parse_args()
     if given.list:
         print("\n".join(NAMES))
         return
     changes = {name: getattr(given, name) for name in ("minutes", "longer_side") if getattr(given, name) is not None}
-    changes |= {"rows": tuple(given.rows)} if given.rows else {}
+    if given.rows or given.curve:
+        changes["rows"] = tuple(given.rows or ())
+    if given.rows and not given.curve:
+        changes["curve_rows"] = ()
     size = replace(TINY if given.tiny else Size(), **changes)
     output = given.output or Path("runs/accuracy_tiny" if given.tiny else "runs/accuracy")
-    found = run(output, size, None if given.tiny else given.isbi, given.seed, not given.no_curve)
+    found = run(output, size, None if given.tiny else given.isbi, given.seed, given.data)
     print("\n".join(markdown(found)))
 
 

@@ -29,6 +29,8 @@ from monai.transforms import (
     RandScaleIntensityd,
     ScaleIntensityd,
 )
+from pydicom import dcmread
+from pydicom.misc import is_dicom
 from torch import Tensor
 
 IMAGE = "image"
@@ -72,12 +74,22 @@ def read_split(file: Path, split: str, size: tuple[int, int]) -> Split:
     for case in cases:
         # MONAI gives columns first.
         image = torch.as_tensor(np.asarray(load(file.parent / case["image"]))).float()[:1].transpose(1, 2)
+        if inverted(file.parent / case["image"]):
+            image = image.amax() - image
         original = torch.tensor(image.shape[-2:]).float()
         fitted, padding = resized(image, size)
         points = resize_landmarks(torch.tensor(points_of(case, names)), original, size, padding)
         rows.append((fitted, points, original, padding))
     images, landmarks, original, padding = (torch.stack(values) for values in zip(*rows))
     return Split([case["id"] for case in cases], images, landmarks.float(), original, padding)
+
+
+def inverted(path: Path) -> bool:
+    """Whether a DICOM file is MONOCHROME1: our reader inverts such files, MONAI's does not; both programs get the same."""
+    if not is_dicom(path):
+        return False
+    header = dcmread(path, stop_before_pixels=True, specific_tags=["PhotometricInterpretation"])
+    return bool(header.PhotometricInterpretation == "MONOCHROME1")
 
 
 def points_of(case: dict[str, Any], names: list[str]) -> np.ndarray:

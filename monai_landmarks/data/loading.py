@@ -37,8 +37,9 @@ class SeededDataset(Dataset):
     def __getitem__(self, index: int) -> Any:
         """Sample `index % N` as of epoch `index // N`."""
         epoch, sample = divmod(int(index), len(self))
-        # Compose would seed a generator for each part: a fifth of an item's time.
+        # Compose.set_random_state would seed a generator for each part: a fifth of an item's time.
         draws = np.random.RandomState(np.random.SeedSequence((self.seed, epoch, sample)).generate_state(1))
+        Randomizable.set_random_state(self.transform, state=draws)
         for part in self.transform.transforms:
             if isinstance(part, Randomizable):
                 part.set_random_state(state=draws)
