@@ -85,7 +85,7 @@ def read_split(file: Path, split: str, size: tuple[int, int]) -> Split:
 
 
 def inverted(path: Path) -> bool:
-    """Whether a DICOM file is MONOCHROME1: our reader inverts such files, MONAI's does not; both programs get the same."""
+    """Whether a DICOM file is MONOCHROME1, which our reader turns round and MONAI's does not: both get the same."""
     if not is_dicom(path):
         return False
     header = dcmread(path, stop_before_pixels=True, specific_tags=["PhotometricInterpretation"])
