@@ -28,8 +28,11 @@ RECIPES = {
     "landmarker: SCN, Adam": "scn-adam",
     "landmarker: SCN on MONAI's U-Net": "scn-monai",
     "landmarker: MONAI's U-Net": "unet",
+    "landmarker: MONAI's U-Net, wide heat-maps": "unet-wide",
+    "landmarker: MONAI's U-Net, cross-entropy": "unet-nll",
     "landmarker: MONAI's FlexibleUNet": "flexible-unet",
     "landmarker: our network with its ImageNet encoder": "our-network",
+    "landmarker: our network with its ImageNet encoder, cross-entropy": "our-network-nll",
 }
 PEERS = tuple(RECIPES)
 

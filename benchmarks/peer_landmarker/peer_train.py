@@ -40,10 +40,9 @@ def check() -> None:
 def train(split: Any, recipe: Any, size: tuple[int, int], minutes: float) -> tuple[nn.Module, dict[str, Any]]:
     """Epoch after epoch until the time is over, at least one; the network and what it took."""
     from peer_data import augmentation, augmented
-    from peer_recipes import Heatmaps
 
     landmarks = split.landmarks.shape[1]
-    network, heatmaps = recipe.network(landmarks), Heatmaps(landmarks, size, recipe.learnable)
+    network, heatmaps = recipe.network(landmarks), recipe.targets(landmarks, size)
     optimizer, transform = recipe.optimizer(network, heatmaps), augmentation(size)
     rates = [group["lr"] for group in optimizer.param_groups]
     network.train()
@@ -69,13 +68,12 @@ def train(split: Any, recipe: Any, size: tuple[int, int], minutes: float) -> tup
 
 
 @torch.no_grad()
-def predict(network: nn.Module, split: Any, size: tuple[int, int]) -> Tensor:
-    """(N, K, 2) row and column in the original images, by the notebook's decoder."""
-    from landmarker.heatmap import heatmap_to_coord
+def predict(network: nn.Module, split: Any, decoder: Any, size: tuple[int, int]) -> Tensor:
+    """(N, K, 2) row and column in the original images."""
     from peer_data import plain
 
     network.eval()
-    found = [heatmap_to_coord(network(plain(image[None])), method="local_soft_argmax") for image in split.images]
+    found = [decoder(network(plain(image[None]))) for image in split.images]
     points: Tensor = split.to_original(torch.cat(found), size)
     return points
 
@@ -112,12 +110,13 @@ def main() -> None:
     size = (given.size[0], given.size[1])
     document = json.loads(given.dataset.read_text(encoding="utf-8"))
     names = [landmark["name"] for landmark in document["scheme"]["landmarks"]]
-    network, run = train(read_split(given.dataset, "training", size), RECIPES[given.recipe], size, given.minutes)
+    recipe = RECIPES[given.recipe]
+    network, run = train(read_split(given.dataset, "training", size), recipe, size, given.minutes)
     run["parameters"] = sum(parameter.numel() for parameter in network.parameters())
     predictions = {}
     for name in sorted({case["split"] for case in document["cases"]} - {"training"}):
         split = read_split(given.dataset, name, size)
-        predictions[name] = (split.ids, predict(network, split, size))
+        predictions[name] = (split.ids, predict(network, split, recipe.decoder, size))
     run["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
     given.output.mkdir(parents=True, exist_ok=True)
     write(given.output / "predictions.csv", names, predictions)

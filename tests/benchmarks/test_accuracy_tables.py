@@ -159,7 +159,7 @@ def test_the_peer_for_real(tmp_path):
     task = Task(
         folder=tmp_path / "rows", file=file, evaluations={"test": (file, "validation")}, longer_side=96, minutes=0
     )
-    for name in ("landmarker: MONAI's U-Net", "landmarker: SCN, its notebook's settings"):
+    for name in ("landmarker: MONAI's U-Net, cross-entropy", "landmarker: SCN, its notebook's settings"):
         found = accuracy_peer.run_peer(task, name)
         assert found["epochs"] == 1
         assert found["metrics"]["test"]["mm"]["mre"] > 0
