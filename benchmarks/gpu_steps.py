@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -48,7 +49,8 @@ def memory_mb(device: torch.device) -> float:
 
 
 def forget_memory(device: torch.device) -> None:
-    """Start to count anew."""
+    """Start to count anew, without what was run before: a training is a web of references to itself."""
+    gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
