@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -78,7 +80,8 @@ def search(
         run_trials(plan, study, trials, tell)
     if not (output / BEST).is_file():
         raise ConfigError(f"{output}: none of the trials came to its end; narrow the space, or give --no-prune")
-    typer.echo(f"the best values are in {output / BEST}; give it last: {training_command(plan, output / BEST)}")
+    command = training_command(plan, settings or (), output / BEST)
+    typer.echo(f"the best values are in {output / BEST}; give it last: {command}")
 
 
 def prepare(plan: Search, source: Path) -> None:
@@ -93,11 +96,18 @@ def prepare(plan: Search, source: Path) -> None:
         copy_to(source, plan.bundle)
 
 
-def training_command(plan: Search, best: Path) -> str:
-    """What trains with the best values."""
+def training_command(plan: Search, settings: Sequence[str], best: Path) -> str:
+    """What trains with the best values, and with what was set for all trials."""
     files = [*(plan.bundle / "configs" / f"{name}.yaml" for name in plan.files), best]
     listed = ",".join(f"'{file}'" for file in files)
-    return f'python -m monai.bundle run training --config_file "[{listed}]" --dataset_file {plan.dataset_file}'
+    command = f'python -m monai.bundle run training --config_file "[{listed}]"'
+    return " ".join([command, f"--dataset_file {shlex.quote(str(plan.dataset_file))}", *map(option, settings)])
+
+
+def option(setting: str) -> str:
+    """KEY=VALUE as `python -m monai.bundle run` takes it; that drops an option whose value is None."""
+    key, _, value = (part.strip() for part in setting.partition("="))
+    return f"--{key} {shlex.quote('$None' if value == 'None' else value)}"
 
 
 def tell(study: optuna.Study, trial: FrozenTrial) -> None:

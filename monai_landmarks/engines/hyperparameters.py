@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -19,11 +20,14 @@ from monai_landmarks.engines.search_plan import Search
 from monai_landmarks.engines.search_results import DONE, folder_name, note_in_run, write_best, write_table
 from monai_landmarks.engines.workflow import run_bundle
 from monai_landmarks.errors import ConfigError, find_cause
+from monai_landmarks.handlers.checkpoint import CHECKPOINT, NEVER
 from monai_landmarks.handlers.training import TrainingError
 
 STUDY = "study.db"
 # Before this share of the epochs no trial is given up: curriculum and learning rate have hardly begun.
 GRACE = 1 / 3
+# What a trial is marked with that failed by its settings: the same command would fail again.
+FAULT = "fault"
 
 
 class Pruning:
@@ -56,12 +60,13 @@ class Pruning:
 
 @contextmanager
 def opened_study(search: Search) -> Iterator[optuna.Study]:
-    """The search's study, for this process alone; trials a killed command left are queued again.
+    """The search's study, for this process alone; trials that an earlier command left unfinished are queued again.
 
     Raises:
         ConfigError: another process is searching in this folder.
     """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    # A trial that fails ends the command, which tells the error; Optuna would show its traceback first.
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     lock = FileLock(search.folder / "search.lock", timeout=0)
     try:
         lock.acquire()
@@ -76,12 +81,29 @@ def opened_study(search: Search) -> Iterator[optuna.Study]:
         )
         for trial in study.get_trials(states=(TrialState.RUNNING,)):
             study.tell(trial.number, state=TrialState.FAIL)
+        for trial in unfinished(search, study):
             study.enqueue_trial(trial.params, user_attrs={"folder": folder_name(trial)})
         # A search that continues must not draw the same numbers again.
         study.sampler = optuna.samplers.TPESampler(seed=search.seed + len(study.get_trials(deepcopy=False)))
         yield study
     finally:
         lock.release()
+
+
+def unfinished(search: Search, study: optuna.Study) -> list[FrozenTrial]:
+    """Trials that can go on: killed, ended by Ctrl-C, or failed for another reason than their settings.
+
+    Of each folder the latest trial counts, if it failed, and there is a checkpoint to go on from. Without one nothing
+    is lost, and what fails in its first epoch, for want of memory say, is not tried for ever.
+    """
+    latest = {folder_name(trial): trial for trial in study.get_trials(deepcopy=False)}
+    return [
+        trial
+        for name, trial in latest.items()
+        if trial.state == TrialState.FAIL
+        and FAULT not in trial.user_attrs
+        and (search.folder / name / "models" / CHECKPOINT).is_file()
+    ]
 
 
 def run_trials(
@@ -103,14 +125,33 @@ def run_trials(
 
     todo = count - len(study.get_trials(deepcopy=False, states=DONE))
     if todo > 0:
-        study.optimize(lambda trial: train_trial(search, trial), n_trials=todo, callbacks=[after])
+        study.optimize(lambda trial: judge_trial(search, trial), n_trials=todo, callbacks=[after])
+
+
+def judge_trial(search: Search, trial: Trial) -> float:
+    """Train one trial and return its best validation MRE; of an error, note whether it lies in the settings.
+
+    Raises:
+        optuna.TrialPruned: it was given up, or its loss was no number.
+        ConfigError: the settings cannot work, or there is no validation error.
+    """
+    try:
+        return train_trial(search, trial)
+    except Exception as error:
+        cause = find_cause(error)
+        if isinstance(cause, TrainingError):
+            raise optuna.TrialPruned(str(cause)) from error
+        if isinstance(cause, ConfigError):
+            trial.set_user_attr(FAULT, str(cause))
+        raise
 
 
 def train_trial(search: Search, trial: Trial) -> float:
     """Train one trial and return its best validation MRE.
 
     Raises:
-        optuna.TrialPruned: it was given up, or its loss was no number.
+        optuna.TrialPruned: it was given up.
+        ConfigError: there is no validation error.
     """
     values = {key: entry.suggest(trial, key) for key, entry in search.space.items()}
     folder = search.folder / folder_name(trial)
@@ -130,14 +171,16 @@ def train_trial(search: Search, trial: Trial) -> float:
 
     try:
         run_bundle(search.bundle, "training", search.files, expressions, prepare, **options)
-    except Exception as error:
-        if isinstance(find_cause(error), TrainingError):
-            raise optuna.TrialPruned(str(find_cause(error))) from error
-        raise
     finally:
         # A training is a web of references to itself; its cached images would outlive it.
         gc.collect()
+    state = judges[0].evaluator.state
+    if state.best_metric_epoch == NEVER or math.isnan(state.best_metric):
+        raise ConfigError(
+            f"{folder}: no validation error tells how good it is; choose another --output, with --set val_interval=1, "
+            "config files that validate (refit does not), and points in the validation split"
+        )
     note_in_run(folder / "models", trial.number, values, judges[0].pruned)
     if judges[0].pruned:
         raise optuna.TrialPruned
-    return float(judges[0].evaluator.state.best_metric)
+    return float(state.best_metric)

@@ -1,6 +1,8 @@
 """The search around a training: what is refused, continued, given up and written."""
 
 import csv
+import math
+from pathlib import Path
 from types import SimpleNamespace
 
 import optuna
@@ -28,19 +30,34 @@ def plan(tmp_path):
     return plan
 
 
+def leave_checkpoint(models):
+    models.mkdir(parents=True, exist_ok=True)
+    (models / "checkpoint.pt").touch()
+
+
 @pytest.fixture
-def trainings(monkeypatch):
+def course():
+    """How the trainings go: `faults`, one each, end the next; `state` is what the evaluator ends with."""
+    return SimpleNamespace(faults=[], saves=True, state={"best_metric_epoch": 1})
+
+
+@pytest.fixture
+def trainings(monkeypatch, course):
     """In place of trainings: those that were asked for; an error of 1000 times the learning rate."""
     seen = []
 
     def run(bundle, run_id, configs, expressions, prepare, **options):
         seen.append({**expressions, **options})
         value = 1000 * expressions["learning_rate"]
-        state = SimpleNamespace(best_metric=value)
+        state = SimpleNamespace(**{"best_metric": value, **course.state})
         workflow = SimpleNamespace(
             evaluator=SimpleNamespace(state=state), trainer=SimpleNamespace(add_event_handler=lambda *_: None)
         )
         prepare(workflow)
+        if course.saves:
+            leave_checkpoint(Path(options["ckpt_dir"]))
+        if course.faults:
+            raise course.faults.pop(0)
         if value > 8:
             raise RuntimeError("MONAI says") from TrainingError("the loss is nan")
 
@@ -81,12 +98,54 @@ def test_a_killed_trial_continues_in_its_folder(plan, trainings):
     with opened_study(plan) as study:
         killed = study.ask()
         rate = killed.suggest_float("learning_rate", 1.0e-4, 1.0e-2, log=True)
+    leave_checkpoint(plan.folder / "trial-000" / "models")
     with opened_study(plan) as study:
         run_trials(plan, study, 1, lambda *_: None)
         assert [trial.state for trial in study.trials] == [TrialState.FAIL, TrialState.COMPLETE]
     (options,) = trainings
     assert options["learning_rate"] == rate
     assert options["ckpt_dir"] == str(plan.folder / "trial-000" / "models")
+
+
+def search_ends_with(plan, error):
+    with opened_study(plan) as study, pytest.raises(error):
+        run_trials(plan, study, 1, lambda *_: None)
+
+
+def test_ctrl_c_and_failures_continue_in_one_folder_until_done(plan, trainings, course):
+    course.faults += [KeyboardInterrupt(), RuntimeError("CUDA out of memory")]
+    search_ends_with(plan, KeyboardInterrupt)
+    search_ends_with(plan, RuntimeError)
+    for count in (1, 2):
+        with opened_study(plan) as study:
+            run_trials(plan, study, count, lambda *_: None)
+    states = [trial.state for trial in study.trials]
+    assert states == [TrialState.FAIL, TrialState.FAIL, TrialState.COMPLETE, TrialState.COMPLETE]
+    *same, other = trainings
+    assert {options["ckpt_dir"] for options in same} == {str(plan.folder / "trial-000" / "models")}
+    assert len({options["learning_rate"] for options in same}) == 1
+    assert other["ckpt_dir"] == str(plan.folder / "trial-003" / "models")
+
+
+@pytest.mark.parametrize(
+    ("fault", "saves"), [(ConfigError("a batch of nothing"), True), (RuntimeError("CUDA out of memory"), False)]
+)
+def test_what_would_fail_again_is_not_tried_again(plan, trainings, course, fault, saves):
+    course.faults.append(fault)
+    course.saves = saves
+    search_ends_with(plan, type(fault))
+    with opened_study(plan) as study:
+        run_trials(plan, study, 1, lambda *_: None)
+    first, second = trainings
+    assert first["learning_rate"] != second["learning_rate"]
+
+
+@pytest.mark.parametrize("state", [{"best_metric": -1, "best_metric_epoch": -1}, {"best_metric": math.nan}])
+def test_a_training_without_a_validation_error_is_an_error_and_no_best(plan, trainings, course, state):
+    course.state.update(state)
+    with opened_study(plan) as study, pytest.raises(ConfigError, match=r"no validation error .* val_interval=1"):
+        run_trials(plan, study, 1, lambda *_: None)
+    assert not (plan.folder / "best.yaml").exists()
 
 
 def test_two_searches_in_one_folder_are_refused(plan):
