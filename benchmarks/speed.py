@@ -1,35 +1,39 @@
 """Images a second of every part, each beside its limit or a peer, with growth over landmarks and size; memory.
 
-    python benchmarks/speed.py                     # on an idle machine with two cores: about 40 minutes
-    python benchmarks/speed.py --only reading      # one part; several can be named
+    python benchmarks/speed.py                     # on an idle machine with two cores: about 22 minutes
+    python benchmarks/speed.py --only reading      # one part; several can be named; the others' rows stay
     python benchmarks/speed.py --tiny              # every row in small: about two minutes, the numbers mean nothing
 
 - training: an iteration of the bundle's trainer, handlers and targets included, against the bare step of the same
   network; on one batch in memory, and with the loader and augmentation of cached images.
 - reading: a DICOM file to the network's input, against the decoder of its pixels alone, on one thread; 2000 x 2000
   files of every transfer syntax, and the real ones of --dicom.
-- prediction: ONNX Runtime and .pt2 against PyTorch; decoding against the largest pixel alone.
+- prediction: ONNX Runtime and .pt2 against PyTorch.
+- decoding: points below the pixel against the largest pixel alone.
 - simulation: a core, and two processes against one.
 - regions: targets of one image against writing a tensor of their size once.
+- memory: the largest resident memory of a process that does one of these alone.
 
-Times are medians of interleaved pairs; MB is the largest resident memory of a process that does this alone.
-Writes runs/benchmarks/speed.json and speed.md.
+Times are medians of interleaved pairs. Writes runs/benchmarks/speed.json and speed.md, --tiny speed_tiny.*.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from interleaved import FOLDER, write
+from speed_data import write_dicoms
+from speed_memory import bare_memory, prediction_memory, reading_memory, trainer_memory
 from speed_parts import REGIONS, region_rows, simulation_row, workers_row
-from speed_prediction import BACKENDS, decoding_rows, prediction_memory, prediction_rows
+from speed_prediction import BACKENDS, decoding_rows, prediction_rows, write_exports
 from speed_reading import reading_rows
 from speed_row import Row, markdown
-from speed_training import bare_memory, training_rows
+from speed_training import training_rows
 
 from monai_landmarks.engines.processes import in_own_process
 from monai_landmarks.simulate import PRESETS
@@ -87,10 +91,7 @@ TINY = Size(
 
 def training(size: Size, _: Path) -> Iterator[Row]:
     for side, number, landmarks, pairs in size.grid():
-        about = (side, landmarks, size.training_batches[number])
-        yield from in_own_process("training", training_rows, *about, pairs)
-        memory = in_own_process("bare step", bare_memory, *about)
-        yield Row(part="training, memory", what="bare step", size=f"{side} x {side}", landmarks=landmarks, mb=memory)
+        yield from in_own_process("training", training_rows, side, landmarks, size.training_batches[number], pairs)
 
 
 def reading(size: Size, dicom: Path) -> Iterator[Row]:
@@ -104,16 +105,16 @@ def prediction(size: Size, _: Path) -> Iterator[Row]:
     plan = [(backend, *one) for backend in BACKENDS for one in dict.fromkeys([*modes, *growth])]
     with TemporaryDirectory() as name:
         yield from in_own_process("prediction", prediction_rows, Path(name), plan)
-        for backend in ("", *BACKENDS):
-            for batch in size.batches:
-                yield in_own_process("memory", prediction_memory, Path(name), backend, least, middle, batch)
+
+
+def decoding(size: Size, _: Path) -> Iterator[Row]:
     yield from in_own_process("decoding", decoding_rows, [(one[0], one[2], one[3]) for one in size.grid()])
 
 
 def simulation(size: Size, _: Path) -> Iterator[Row]:
     for preset in size.presets:
         yield in_own_process(preset, simulation_row, preset, size.images)
-    yield in_own_process("workers", workers_row, size.presets[0], max(2, 2 * size.images), 2)
+    yield in_own_process("workers", workers_row, size.presets[0], 8 * size.images, 2)
 
 
 def regions(size: Size, _: Path) -> Iterator[Row]:
@@ -121,21 +122,49 @@ def regions(size: Size, _: Path) -> Iterator[Row]:
     yield from in_own_process("regions", region_rows, plan)
 
 
+def memory(size: Size, _: Path) -> Iterator[Row]:
+    for side, number, landmarks, _pairs in size.grid():
+        for measure in (bare_memory, trainer_memory):
+            yield in_own_process("training", measure, side, landmarks, size.training_batches[number])
+    middle, least = size.landmarks[len(size.landmarks) // 2], size.sides[0]
+    with TemporaryDirectory() as name:
+        in_own_process("exports", write_exports, Path(name), [middle])
+        for backend in ("", *BACKENDS):
+            for batch in size.batches:
+                yield in_own_process("prediction", prediction_memory, Path(name), backend, least, middle, batch)
+        in_own_process("files", write_dicoms, Path(name), size.file_side)
+        yield in_own_process("reading", reading_memory, Path(name), size.file_side, size.input_size)
+
+
 PARTS: dict[str, Callable[[Size, Path], Iterator[Row]]] = {
-    part.__name__: part for part in (training, reading, prediction, simulation, regions)
+    part.__name__: part for part in (training, reading, prediction, decoding, simulation, regions, memory)
 }
 
 
-def run(size: Size, parts: Sequence[str], dicom: Path) -> list[Row]:
-    """All rows of some parts; the files are written anew after each part."""
-    rows: list[Row] = []
+def run(name: str, size: Size, parts: Sequence[str], dicom: Path) -> list[Row]:
+    """All rows of some parts, with those of the others that stand in FOLDER/NAME.json; written anew after each part."""
+    rows = _read(FOLDER / f"{name}.json", asdict(size))
     for part in parts:
+        rows[part] = []
         for row in PARTS[part](size, dicom):
-            rows.append(row)
+            rows[part].append(row)
             print(markdown([row])[-1], flush=True)
-        write("speed", {"size": asdict(size), "rows": [asdict(row) for row in rows]})
-        (FOLDER / "speed.md").write_text("\n".join(markdown(rows)) + "\n", encoding="utf-8")
-    return rows
+        content = {part: [asdict(row) for row in rows[part]] for part in rows}
+        write(name, {"size": asdict(size), "rows": content})
+        (FOLDER / f"{name}.md").write_text("\n".join(markdown(_in_order(rows))) + "\n", encoding="utf-8")
+    return _in_order(rows)
+
+
+def _read(file: Path, size: dict[str, object]) -> dict[str, list[Row]]:
+    """Rows of an earlier call by part; none where it measured other sizes."""
+    content = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    if content.get("size") != json.loads(json.dumps(size)):
+        return {}
+    return {part: [Row(**row) for row in rows] for part, rows in content["rows"].items()}
+
+
+def _in_order(rows: dict[str, list[Row]]) -> list[Row]:
+    return [row for part in PARTS for row in rows.get(part, [])]
 
 
 def main() -> None:
@@ -144,7 +173,8 @@ def main() -> None:
     parser.add_argument("--dicom", type=Path, default=DICOM, help="folder of real files, read too where it exists")
     parser.add_argument("--tiny", action="store_true", help="every row in small, to see that it works")
     given = parser.parse_args()
-    rows = run(TINY if given.tiny else Size(), given.only, Path() if given.tiny else given.dicom)
+    about = ("speed_tiny", TINY) if given.tiny else ("speed", Size())
+    rows = run(*about, given.only, Path() if given.tiny else given.dicom)
     print("\n".join(["", *markdown(rows)]))
 
 

@@ -16,7 +16,6 @@ from speed_row import Row, paired
 from torch import Tensor
 
 from monai_landmarks.curriculum import constant
-from monai_landmarks.engines.footprint import peak_memory
 from monai_landmarks.simulate import simulate_dataset
 from monai_landmarks.transforms.regions import ScheduledRegions
 from monai_landmarks.transforms.shapes import Diamond, Gaussian, Shape
@@ -45,7 +44,6 @@ def simulation_row(preset: str, count: int) -> Row:
         ms=1000 * seconds,
         target=f"<= {1000 * limit:g} ms" if limit else "",
         holds=seconds <= limit if limit else None,
-        mb=peak_memory() / 1e6,
     )
 
 

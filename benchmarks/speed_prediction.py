@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ from speed_row import Row, paired
 from torch import Tensor
 
 from monai_landmarks.codecs.decode import ArgmaxCodec, Categorical, LocalSoftArgmaxCodec
-from monai_landmarks.engines.footprint import peak_memory
 from monai_landmarks.networks.unet import LandmarkUNet
 from monai_landmarks.sharing.export_formats import FORMATS
 
@@ -30,12 +29,19 @@ def network_of(landmarks: int) -> LandmarkUNet:
 
 def prediction_rows(folder: Path, plan: Sequence[tuple[str, int, int, int, int, int]]) -> list[Row]:
     """A row for each backend, side, landmarks, batch, threads and pairs; the exported files stay in the folder."""
-    for name, landmarks in {(one[0], one[2]): None for one in plan}:
-        FORMATS[name].write(network_of(landmarks), _file(folder, name, landmarks), DIGEST)
+    write_exports(folder, {one[2]: None for one in plan})
     return [_prediction_row(folder, *one) for one in plan]
 
 
-def _file(folder: Path, name: str, landmarks: int) -> Path:
+def write_exports(folder: Path, landmarks: Iterable[int]) -> None:
+    """The network in every format, for so many landmarks each."""
+    for count in landmarks:
+        for name in BACKENDS:
+            FORMATS[name].write(network_of(count), export_file(folder, name, count), DIGEST)
+
+
+def export_file(folder: Path, name: str, landmarks: int) -> Path:
+    """Where a format's file of the network lies."""
     return folder / f"{landmarks}{FORMATS[name].suffix}"
 
 
@@ -44,7 +50,7 @@ def _prediction_row(folder: Path, name: str, side: int, landmarks: int, batch: i
     """A file against the network it was made from."""
     torch.set_num_threads(threads)
     image = torch.rand(batch, 1, side, side)
-    run, network = FORMATS[name].read(_file(folder, name, landmarks), DIGEST), network_of(landmarks)
+    run, network = FORMATS[name].read(export_file(folder, name, landmarks), DIGEST), network_of(landmarks)
     fields: dict[str, Any] = paired(interleave(partial(run, image), partial(network, image), pairs=pairs), batch)
     return Row(
         part="prediction",
@@ -54,27 +60,6 @@ def _prediction_row(folder: Path, name: str, side: int, landmarks: int, batch: i
         against=EAGER,
         **fields,
     )
-
-
-@torch.no_grad()
-def prediction_memory(folder: Path, name: str, side: int, landmarks: int, batch: int) -> Row:
-    """Largest resident memory of a process that predicts in one way alone; name "" is PyTorch."""
-    torch.set_num_threads(1)
-    image = torch.rand(batch, 1, side, side)
-    run = FORMATS[name].read(_file(folder, name, landmarks), DIGEST) if name else network_of(landmarks)
-    timed = interleave(partial(run, image), _nothing, pairs=2)
-    return Row(
-        part="prediction, memory",
-        what=f"{BACKENDS.get(name, EAGER)}, batch of {batch}, 1 thread",
-        size=f"{side} x {side}",
-        landmarks=landmarks,
-        ms=1000 * min(timed.first) / batch,
-        mb=peak_memory() / 1e6,
-    )
-
-
-def _nothing() -> None:
-    """The other half of a pair that has none."""
 
 
 def decoding_rows(plan: Sequence[tuple[int, int, int]]) -> list[Row]:

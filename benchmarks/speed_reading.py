@@ -18,7 +18,6 @@ from speed_data import write_dicoms
 from speed_row import Row, paired
 
 from monai_landmarks.data.decode import DECODERS, JPEG_2000
-from monai_landmarks.engines.footprint import peak_memory
 from monai_landmarks.sharing.bundles import shipped_bundles
 
 # Times the decoder for JPEG 2000, milliseconds above it for the others; of 2000 x 2000 pixels.
@@ -73,7 +72,6 @@ def _row(what: str, path: Path, timed: Pairs) -> Row:
         against="decoder alone",
         target=target,
         holds=holds,
-        mb=peak_memory() / 1e6,
         **fields,  # type: ignore[arg-type]
     )
 

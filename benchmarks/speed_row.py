@@ -21,7 +21,7 @@ class Row:
         what: is measured.
         size: of the image or the network's input.
         landmarks: how many; None where that does not matter.
-        ms: of ours, an image; None in a row of memory alone.
+        ms: of ours, an image; None in a row of memory.
         against: the limit or the peer.
         other_ms: of it, an image; None where there is none.
         ratio, quartiles: median over the pairs of ours / other.

@@ -12,8 +12,6 @@ from speed_data import make_dataset
 from speed_row import Row, paired
 from training_step import TARGET, AlternatingBatches, Content, bare_step, measure, parsed_bundle
 
-from monai_landmarks.engines.footprint import peak_memory
-
 # Batches in the data set: an epoch's first batch is late, so there should be few.
 BATCHES = 8
 
@@ -38,25 +36,15 @@ class LoadedBatches(AlternatingBatches):
 def training_rows(side: int, landmarks: int, batch_size: int, pairs: int) -> list[Row]:
     """The engine on one batch in memory, and with the loader; both against the bare step. In a process of its own."""
     with TemporaryDirectory() as folder:
-        content = _content(Path(folder), side, landmarks, batch_size)
+        content = made_up_bundle(Path(folder), side, landmarks, batch_size)
         alone = measure(content, pairs)
         loaded = _with_loader(content, pairs)
-        mb = peak_memory() / 1e6
     what = {"iteration, the same batch": alone, "iteration, loader and augmentation": loaded}
-    return [_row(name, timed, side, landmarks, batch_size, mb) for name, timed in what.items()]
+    return [_row(name, timed, side, landmarks, batch_size) for name, timed in what.items()]
 
 
-def bare_memory(side: int, landmarks: int, batch_size: int) -> float:
-    """Largest resident memory, MB, of a process that makes bare steps and nothing else."""
-    with TemporaryDirectory() as folder:
-        content = _content(Path(folder), side, landmarks, batch_size)
-        step = bare_step(content, next(iter(content("train#dataloader"))))
-        for _ in range(3):
-            step()
-        return peak_memory() / 1e6
-
-
-def _content(folder: Path, side: int, landmarks: int, batch_size: int) -> Content:
+def made_up_bundle(folder: Path, side: int, landmarks: int, batch_size: int) -> Content:
+    """train.yaml on made-up images, ready to train."""
     dataset = make_dataset(folder / "data", BATCHES * batch_size, landmarks, (side, side))
     return parsed_bundle(folder, dataset, side, batch_size)
 
@@ -72,7 +60,7 @@ def _with_loader(content: Content, pairs: int) -> Pairs:
     return batches.timed
 
 
-def _row(name: str, timed: Pairs, side: int, landmarks: int, batch_size: int, mb: float) -> Row:
+def _row(name: str, timed: Pairs, side: int, landmarks: int, batch_size: int) -> Row:
     fields: dict[str, Any] = paired(timed, batch_size)
     return Row(
         part="training",
@@ -82,6 +70,5 @@ def _row(name: str, timed: Pairs, side: int, landmarks: int, batch_size: int, mb
         against="bare step",
         target=f"<= {TARGET}",
         holds=fields["ratio"] <= TARGET,
-        mb=mb,
         **fields,
     )

@@ -53,16 +53,17 @@ def simulate(
     An interrupted command continues with what is finished.
     """
     from monai_landmarks.engines.claim import claim_folder
-    from monai_landmarks.federated.hospitals import given_hospitals, simulated_hospitals
+    from monai_landmarks.federated.hospitals import given_hospitals, load_hospitals, simulated_hospitals
     from monai_landmarks.federated.job import fitted
     from monai_landmarks.federated.simulation import check_installed
 
     check_installed()
     plan = planned(bundle, rounds, local_epochs, settings)
-    given = parse_sites(site or [])
+    given = load_hospitals(parse_sites(site)) if site else {}
+    digests = [[name, dataset.digest()] for name, dataset in given.items()]
     claim_folder(
         output / "federated.json",
-        {"plan": plan.as_json(), "longer_side": longer_side, "sites": site or [], "count": count, "seed": seed},
+        {"plan": plan.as_json(), "longer_side": longer_side, "sites": digests, "count": count, "seed": seed},
         "a federated training",
     )
     folder = output / "sites"

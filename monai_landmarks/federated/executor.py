@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,16 +17,22 @@ from nvflare.apis.shareable import Shareable, make_reply
 from nvflare.apis.signal import Signal
 from nvflare.app_common.abstract.fl_model import FLModel, ParamsType
 from nvflare.app_common.app_constant import AppConstants
+from nvflare.app_common.logging.constants import is_log_streaming_allowed
 from nvflare.app_common.utils.fl_model_utils import FLModelUtils
 
 from monai_landmarks.federated.plan import CONFIG, Plan, own_dataset
+
+LOGS_WOULD_LEAVE = (
+    "nothing is trained here: NVFlare may send logs to its server, and they tell losses, case counts and paths; set "
+    '"allow_log_streaming": false in the local/resources.json of this site and start its client again'
+)
 
 
 class BundleExecutor(Executor):
     """Trains this hospital's copy of a bundle from the weights it is sent, and returns the weights it has then.
 
-    Nothing else leaves: no image, point, path, metric or error message. Optimiser, curriculum and learning rate go on
-    from round to round. A site's class_allow_list must hold `monai_landmarks.federated.`.
+    Nothing else leaves: no image, point, path, metric or error message; where NVFlare may send a site's logs, which
+    tell of those, nothing is trained. Optimiser, curriculum and learning rate go on from round to round.
 
     Args:
         plan: fields of `Plan`, checked before anything is done with them.
@@ -46,9 +51,12 @@ class BundleExecutor(Executor):
             self.algo.finalize()
 
     def execute(self, task_name: str, shareable: Shareable, fl_ctx: FLContext, abort_signal: Signal) -> Shareable:
-        """Train a round; what goes wrong stands in this hospital's own log."""
+        """Train a round, unless logs may leave; what goes wrong stands in this hospital's own log."""
         if task_name != AppConstants.TASK_TRAIN:
             return make_reply(ReturnCode.TASK_UNKNOWN)
+        if is_log_streaming_allowed(fl_ctx):
+            self.log_error(fl_ctx, LOGS_WOULD_LEAVE, fire_event=False)
+            return make_reply(ReturnCode.EXECUTION_EXCEPTION)
         try:
             if self.algo is None:
                 folder = Path(fl_ctx.get_workspace().get_run_dir(fl_ctx.get_job_id()))
@@ -69,20 +77,20 @@ def local_training(plan: Plan, site: str, folder: Path) -> MonaiAlgo:
         folder: gets the bundle's copy, its local model, history and MLflow run.
 
     Raises:
-        ConfigError: no data set is named.
+        ConfigError: no data set is named, or it has not the federation's landmarks.
     """
+    dataset_file = own_dataset(site)
+    plan.check_landmarks(dataset_file)
     bundle = folder.resolve() / "bundle"
-    if not bundle.is_dir():
-        shutil.copytree(plan.source(), bundle, ignore=shutil.ignore_patterns("models", "eval", "predictions"))
+    plan.copy_bundle(bundle)
     options = {
         **plan.expressions(),
         "bundle_root": str(bundle),
-        "dataset_file": str(own_dataset(site)),
+        "dataset_file": str(dataset_file),
         "ckpt_dir": str(bundle / "models"),
         "output_dir": str(bundle / "eval"),
         "run_name": f"federated {site}",
-        # The server's weights are the ones to start from.
-        "encoder_weights": None,
+        "encoder_weights": None,  # the server's are the ones to start from
         "resume": False,
     }
     algo = MonaiAlgo(

@@ -29,19 +29,25 @@ def simulated_hospitals(folder: Path, preset: str, count: int, seed: int) -> dic
     }
 
 
-def given_hospitals(folder: Path, sites: Mapping[str, Path]) -> dict[str, Path]:
-    """Data sets of the user as hospitals: `folder`/NAME/dataset.json, whose images stay where they are.
+def load_hospitals(sites: Mapping[str, Path]) -> dict[str, LandmarkDataset]:
+    """The data set of each hospital, all of them checked before anything is written.
 
     Raises:
         ConfigError: fewer than two, a name that is none, or landmarks that differ.
+        DatasetError: a file is missing or invalid.
     """
     if wrong := [name for name in sites if NAME.fullmatch(name) is None]:
         raise ConfigError(f"--site {wrong[0]}: a name must be letters, digits, - and _")
     datasets = {name: load_dataset(file) for name, file in sites.items()}
     check_alike(datasets)
+    return datasets
+
+
+def given_hospitals(folder: Path, datasets: Mapping[str, LandmarkDataset]) -> dict[str, Path]:
+    """Data sets of the user as hospitals: `folder`/NAME/dataset.json, whose images stay where they are."""
     for name, dataset in datasets.items():
         dataset.relocated(folder / name).save(folder / name / "dataset.json")
-    return {name: folder / name / "dataset.json" for name in sites}
+    return {name: folder / name / "dataset.json" for name in datasets}
 
 
 def check_alike(datasets: Mapping[str, LandmarkDataset]) -> None:
@@ -66,8 +72,7 @@ def pooled(sites: Mapping[str, Path], folder: Path) -> Path:
 
     Cases and patients get their hospital's name in front: two hospitals may use the same ones.
     """
-    datasets = {name: load_dataset(file) for name, file in sites.items()}
-    check_alike(datasets)
+    datasets = load_hospitals(sites)
     cases = [_named(case, name) for name, data in datasets.items() for case in data.relocated(folder).cases]
     first = next(iter(datasets.values()))
     together = LandmarkDataset(scheme=first.scheme, scope=first.scope, cases=cases, root=folder)

@@ -8,43 +8,45 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from monai.bundle import ConfigWorkflow
+from torch import Tensor
 
 from monai_landmarks.data.dataset import load_dataset
 from monai_landmarks.errors import ConfigError
-from monai_landmarks.federated.plan import CONFIG, Plan
+from monai_landmarks.federated.plan import CONFIG, Plan, landmark_digest
 from monai_landmarks.handlers.checkpoint import METADATA, MODEL, save_atomically
 from monai_landmarks.sharing.bundles import describe_model, fit_size
+from monai_landmarks.sharing.layout import BundleError
+from monai_landmarks.sharing.safe_weights import read_weights
 
 INITIAL = "initial.pt"
+# What NVFlare builds at the server and at a hospital, each of which must allow it by this very name.
 SERVER = "monai_landmarks.federated.server.WeightAverage"
 CLIENT = "monai_landmarks.federated.executor.BundleExecutor"
 
 
 def fitted(plan: Plan, dataset_file: Path, longer_side: int) -> Plan:
-    """The plan with an input size for all hospitals: that of one hospital's images.
+    """The plan with one hospital's landmarks, and an input size that suits its images, for all of them.
 
     Args:
         plan: whose `spatial_size`, where it has one, stays.
         dataset_file: of that hospital.
         longer_side: of the input, in pixels.
     """
-    size = fit_size(load_dataset(dataset_file), longer_side)
-    return replace(plan, settings={"spatial_size": size, **plan.settings})
+    dataset = load_dataset(dataset_file)
+    settings = {"spatial_size": fit_size(dataset, longer_side), **plan.settings}
+    return replace(plan, settings=settings, landmarks=landmark_digest(dataset.names))
 
 
 def write_bundle(plan: Plan, dataset_file: Path, bundle: Path) -> None:
     """The bundle the result becomes: its copy, the metadata, and the initial weights as models/initial.pt.
 
     Args:
-        plan: with a `spatial_size`.
+        plan: as `fitted` leaves it.
         dataset_file: of the hospital that prepares the job; gives landmarks and scope, none of its images is read.
         bundle: folder to write.
     """
-    shutil.copytree(
-        plan.source(), bundle, dirs_exist_ok=True, ignore=shutil.ignore_patterns("models", "eval", "predictions")
-    )
+    plan.copy_bundle(bundle)
     workflow = ConfigWorkflow(
         config_file=[str(bundle / "configs" / f"{name}.yaml") for name in ("train", CONFIG)],
         workflow_type="train",
@@ -90,15 +92,28 @@ def collect(weights: Path, bundle: Path) -> Path:
     """Make a server's FL_global_model.pt the bundle's model.pt and return it.
 
     Raises:
-        ConfigError: the file is missing, or its weights are not those of this bundle's network.
+        ConfigError: a file is missing or holds no weights, or the weights are not finite, or not those of this
+            bundle's network.
     """
-    if not weights.is_file():
-        raise ConfigError(f"no {weights}; a finished job leaves it in the server's folder of the job")
-    start = torch.load(bundle / "models" / INITIAL, map_location="cpu", weights_only=True)
-    end = torch.load(weights, map_location="cpu", weights_only=True)
+    start = _weights(bundle / "models" / INITIAL, "name the folder that `federated job` wrote")
+    end = _weights(weights, "give the FL_global_model.pt that a finished job leaves in the server's folder of it")
     if start.keys() != end.keys() or any(start[name].numel() != end[name].numel() for name in start):
         raise ConfigError(f"{weights} holds weights of another network than {bundle}; use the bundle of that job")
+    if broken := [name for name, weight in end.items() if not weight.isfinite().all()]:
+        raise ConfigError(
+            f"{weights}: {len(broken)} entries such as {broken[0]} are not finite: the training has diverged; prepare "
+            "another job with a lower --set learning_rate=..."
+        )
     # A mean of counters is no whole number, and a scalar may come back with an axis.
     model = {name: end[name].reshape(weight.shape).to(weight.dtype) for name, weight in start.items()}
     save_atomically(model, bundle / "models" / MODEL)
     return bundle / "models" / MODEL
+
+
+def _weights(path: Path, remedy: str) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise ConfigError(f"no {path}; {remedy}")
+    try:
+        return read_weights(path, str(path))
+    except BundleError as error:
+        raise ConfigError(f"{error}; {remedy}") from None

@@ -7,13 +7,17 @@ them, nor have anything but weights sent.
 
 from __future__ import annotations
 
+import json
 import math
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from monai_landmarks.data.dataset import load_dataset
 from monai_landmarks.errors import ConfigError
 from monai_landmarks.sharing.bundles import shipped_bundles
 from monai_landmarks.sharing.layout import NAME
@@ -49,6 +53,7 @@ class Plan:
         rounds: how often the hospitals' weights are averaged.
         local_epochs: between two averages.
         settings: config entries of `SETTABLE`.
+        landmarks: `landmark_digest` of the names; "" fits no data set.
 
     Raises:
         ConfigError: anything else is asked for.
@@ -58,6 +63,7 @@ class Plan:
     rounds: int
     local_epochs: int
     settings: Mapping[str, Any] = field(default_factory=dict)
+    landmarks: str = ""
 
     def __post_init__(self) -> None:
         self.source()
@@ -88,13 +94,37 @@ class Plan:
             raise ConfigError(f"{self.bundle!r} cannot be trained so; bundles that can: {', '.join(shipped)}")
         return shipped[self.bundle]
 
+    def copy_bundle(self, folder: Path) -> None:
+        """Copy the installed bundle, without what a training may have left in it."""
+        left = shutil.ignore_patterns("models", "eval", "predictions")
+        shutil.copytree(self.source(), folder, dirs_exist_ok=True, ignore=left)
+
     def expressions(self) -> dict[str, Any]:
         """The config entries that are the same everywhere."""
         return {"progress": False, "max_epochs": self.epochs, **self.settings}
 
+    def check_landmarks(self, dataset_file: Path) -> None:
+        """Refuse a data set file whose points mean something else: an average with it would be worth nothing.
+
+        Raises:
+            ConfigError: it has other landmarks than the job, or in another order.
+        """
+        names = load_dataset(dataset_file).names
+        if landmark_digest(names) != self.landmarks:
+            raise ConfigError(
+                f"{dataset_file} has the landmarks {', '.join(names)}: not those of this job, or in another order; "
+                "name and order them as the hospital that prepared it does (channel_def in its "
+                "bundle/models/metadata.json)"
+            )
+
     def as_json(self) -> dict[str, Any]:
         """For a job's configuration."""
         return {**asdict(self), "settings": dict(self.settings)}
+
+
+def landmark_digest(names: Sequence[str]) -> str:
+    """Sixteen hexadecimal digits that stand for landmark names in their order."""
+    return sha256(json.dumps(list(names)).encode()).hexdigest()[:16]
 
 
 def _config(bundle: Path) -> Path:

@@ -18,6 +18,7 @@ from monai_landmarks.engines.processes import in_own_process
 from monai_landmarks.engines.workflow import run_bundle
 from monai_landmarks.errors import ConfigError, LandmarksError
 from monai_landmarks.federated.hospitals import ATTRIBUTE
+from monai_landmarks.federated.job import CLIENT, SERVER
 from monai_landmarks.federated.plan import CONFIG, DATASET_VARIABLE, Plan
 from monai_landmarks.metrics.evaluation import METRICS
 
@@ -53,7 +54,7 @@ def simulate_federation(plan: Plan, job: Path, sites: Mapping[str, Path], folder
     if any(character.isspace() for character in str(folder.resolve())):
         raise ConfigError(f"{folder.resolve()}: NVFlare's simulator takes no folder with a space in its path")
     shutil.rmtree(folder, ignore_errors=True)
-    allow_own_components(folder)
+    set_site_policy(folder)
     files = {file.parent.parent.resolve() for file in sites.values()}
     template = files.pop() / "{site}" / "dataset.json"
     environment = {"OMP_NUM_THREADS": "1", **os.environ, DATASET_VARIABLE: str(template)}
@@ -70,11 +71,18 @@ def simulate_federation(plan: Plan, job: Path, sites: Mapping[str, Path], folder
     )
 
 
-def allow_own_components(folder: Path) -> None:
-    """What a hospital's administrator adds to its resources.json: our classes beside those NVFlare allows itself."""
+def set_site_policy(folder: Path) -> None:
+    """What administrators set in resources.json: no log is sent, and two classes of ours are allowed, nothing beside.
+
+    A package's name there would let a server call whatever its modules import.
+
+    Args:
+        folder: NVFlare's workspace, here that of the server and all hospitals; gets local/resources.json.
+    """
     from nvflare.app_common.default_component_policy import DEFAULT_CLASS_ALLOW_LIST
 
-    policy = {"format_version": 2, "class_allow_list": [*DEFAULT_CLASS_ALLOW_LIST, "monai_landmarks.federated."]}
+    allowed = [*DEFAULT_CLASS_ALLOW_LIST, SERVER, CLIENT]
+    policy = {"format_version": 2, "allow_log_streaming": False, "class_allow_list": allowed}
     local = folder / "local"
     local.mkdir(parents=True, exist_ok=True)
     (local / "resources.json").write_text(json.dumps(policy, indent=1) + "\n", encoding="utf-8")

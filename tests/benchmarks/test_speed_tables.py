@@ -73,10 +73,25 @@ def test_growth_has_every_landmark_count_once_and_every_side():
     assert [pairs for *_, pairs in grid] == [30, 30, 30, 15, 7]
 
 
+def test_a_part_measured_again_leaves_the_others_rows(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    seen = iter("abc")
+    for name in ("reading", "regions"):
+        row = lambda *_, name=name: iter([Row(part=name, what=next(seen), size="")])  # noqa: E731
+        monkeypatch.setitem(speed.PARTS, name, row)
+    speed.run("speed", speed.TINY, ["regions", "reading"], tmp_path)
+    rows = speed.run("speed", speed.TINY, ["regions"], tmp_path)
+    assert [(row.part, row.what) for row in rows] == [("reading", "b"), ("regions", "c")]
+    # Of other sizes: not in one table.
+    assert len(speed.run("speed", speed.Size(), [], tmp_path)) == 0
+
+
 @pytest.mark.slow
 def test_every_part_in_small(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    rows = speed.run(speed.TINY, list(speed.PARTS), tmp_path)
-    assert {row.part.partition(",")[0] for row in rows} == {*speed.PARTS, "decoding"}
-    assert all(row.ratio is None or row.ratio > 0 for row in rows)
-    assert (tmp_path / "runs" / "benchmarks" / "speed.md").read_text().count("\n") == len(rows) + 2
+    monkeypatch.setattr("sys.argv", ["speed.py", "--tiny"])
+    speed.main()
+    table = tmp_path / "runs" / "benchmarks" / "speed_tiny.md"
+    lines = table.read_text().splitlines()[2:]
+    assert {line.split("|")[1].strip() for line in lines} == set(speed.PARTS)
+    assert all(float(line.split("|")[-2]) > 100 for line in lines if line.startswith("| memory"))

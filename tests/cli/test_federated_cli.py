@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from monai_landmarks.cli import federated
-from monai_landmarks.errors import ConfigError
+from monai_landmarks.data.dataset import load_dataset
+from monai_landmarks.errors import ConfigError, DatasetError
+from monai_landmarks.federated.plan import landmark_digest
 
 SMALL = ("--longer-side", 64, "--set", "decoder_channels=[16,16,8,8,8]")
 
@@ -21,6 +23,7 @@ def test_a_job_and_its_result(call, blobs, tmp_path):
     config = tmp_path / "ours" / "job" / "app" / "config"
     plan = json.loads((config / "config_fed_client.json").read_text())["executors"][0]["executor"]["args"]["plan"]
     assert plan["settings"] == {"spatial_size": [64, 64], "decoder_channels": [16, 16, 8, 8, 8]}
+    assert plan["landmarks"] == landmark_digest(load_dataset(blobs).names)
     server = json.loads((config / "config_fed_server.json").read_text())["workflows"][0]["args"]
     assert server == {"sites": 3, "rounds": 4}
     weights = torch.load(config / "initial.pt", weights_only=True)
@@ -43,3 +46,24 @@ def test_a_setting_of_one_hospital_alone_is_refused(call, blobs, tmp_path):
     result = call(*arguments, "--set", "tracking_uri=http://elsewhere", error=ConfigError)
     assert "tracking_uri: not for all hospitals to set" in str(result.exception)
     assert not (tmp_path / "ours").exists()
+
+
+def test_a_typing_error_leaves_no_trace_and_other_data_is_refused(call, make_blobs, monkeypatch, tmp_path):
+    """The training itself is left out."""
+    pytest.importorskip("nvflare", reason="the extra `federated` is not installed")
+    compared = []
+    monkeypatch.setattr(federated, "compare", lambda plan, sites, output: compared.append(sites) or "a table")
+    files = {name: make_blobs(tmp_path / name, (2, 1, 1)) for name in ("a", "b")}
+
+    def simulate(b, **expected):
+        sites = ("--site", f"a={files['a']}", "--site", f"b={b}")
+        return call("federated", "simulate", tmp_path / "out", *sites, **expected)
+
+    simulate(tmp_path / "nothing.json", error=DatasetError)
+    assert not (tmp_path / "out").exists()
+    simulate(files["b"])
+    simulate(files["b"])
+    assert [set(sites) for sites in compared] == [{"a", "b"}] * 2
+    dataset = load_dataset(files["b"])
+    dataset.model_copy(update={"cases": dataset.cases[1:]}).save(files["b"])
+    assert "other sites" in str(simulate(files["b"], error=ConfigError).exception)

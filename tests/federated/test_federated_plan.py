@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from pickle import UnpicklingError
 from types import SimpleNamespace
 
 import pytest
@@ -10,10 +9,10 @@ import torch
 
 from monai_landmarks.data.dataset import load_dataset
 from monai_landmarks.errors import ConfigError
-from monai_landmarks.federated.hospitals import given_hospitals, pooled
-from monai_landmarks.federated.job import collect, write_job
+from monai_landmarks.federated.hospitals import given_hospitals, load_hospitals, pooled
+from monai_landmarks.federated.job import CLIENT, SERVER, collect, fitted, write_job
 from monai_landmarks.federated.plan import DATASET_VARIABLE, Plan, own_dataset
-from monai_landmarks.federated.simulation import comparison, markdown, simulate_federation
+from monai_landmarks.federated.simulation import comparison, markdown, set_site_policy, simulate_federation
 
 PLAN = Plan(bundle="label_augmentation", rounds=2, local_epochs=3, settings={"spatial_size": [64, 64], "seed": 1})
 
@@ -73,6 +72,21 @@ def test_a_hospital_says_where_its_images_are(monkeypatch, tmp_path):
         own_dataset("../other")
 
 
+def test_a_hospital_has_the_landmarks_of_the_job(make_blobs, tmp_path):
+    file = make_blobs(tmp_path, (2, 1, 1))
+    plan = fitted(PLAN, file, 64)
+    plan.check_landmarks(file)
+    with pytest.raises(ConfigError, match="name and order them"):
+        PLAN.check_landmarks(file)
+    text = file.read_text()
+    reordered = json.loads(text)
+    reordered["scheme"]["landmarks"].reverse()
+    for other in (text.replace("middle", "centre"), json.dumps(reordered)):
+        file.write_text(other)
+        with pytest.raises(ConfigError, match="name and order them"):
+            plan.check_landmarks(file)
+
+
 def test_a_job_holds_weights_and_plain_values_alone(tmp_path):
     (tmp_path / "bundle" / "models").mkdir(parents=True)
     torch.save({"a": torch.zeros(2)}, tmp_path / "bundle" / "models" / "initial.pt")
@@ -115,15 +129,34 @@ def test_weights_of_another_network_are_refused(bundle, tmp_path, weights):
         collect(tmp_path / "missing.pt", bundle)
 
 
-def test_weights_with_code_in_them_are_not_loaded(bundle, tmp_path):
-    torch.save(SimpleNamespace(weight=1), tmp_path / "global.pt")
-    with pytest.raises(UnpicklingError, match=r"[Ww]eights.only"):
+@pytest.mark.parametrize("content", [SimpleNamespace(weight=1), [torch.ones(2, 3)], {"weight": "text"}], ids=str)
+def test_weights_are_a_state_dict(bundle, tmp_path, content):
+    """Nothing else is made of them: code in them is not run."""
+    torch.save(content, tmp_path / "global.pt")
+    with pytest.raises(ConfigError, match=r"global\.pt.*give the FL_global_model\.pt"):
         collect(tmp_path / "global.pt", bundle)
+    (tmp_path / "global.pt").write_text("no weights")
+    with pytest.raises(ConfigError, match=r"global\.pt.*give the FL_global_model\.pt"):
+        collect(tmp_path / "global.pt", bundle)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_training_that_diverged_makes_no_model(bundle, tmp_path, number):
+    torch.save({"weight": torch.full((2, 3), number), "steps": torch.tensor(1)}, tmp_path / "global.pt")
+    with pytest.raises(ConfigError, match=r"not finite.*learning_rate"):
+        collect(tmp_path / "global.pt", bundle)
+    assert not (bundle / "models" / "model.pt").exists()
+
+
+def test_a_result_belongs_to_a_job(tmp_path):
+    torch.save({"weight": torch.ones(2, 3)}, tmp_path / "global.pt")
+    with pytest.raises(ConfigError, match=r"no .*initial\.pt; name the folder"):
+        collect(tmp_path / "global.pt", tmp_path / "elsewhere" / "bundle")
 
 
 def test_patients_of_two_hospitals_stay_two(make_blobs, tmp_path):
     files = {name: make_blobs(tmp_path / name, (2, 1, 1)) for name in ("a", "b")}
-    sites = given_hospitals(tmp_path / "sites", files)
+    sites = given_hospitals(tmp_path / "sites", load_hospitals(files))
     together = load_dataset(pooled(sites, tmp_path / "all"))
     assert len(together.cases) == 8
     assert len({case.patient for case in together.cases}) == 8
@@ -133,13 +166,13 @@ def test_patients_of_two_hospitals_stay_two(make_blobs, tmp_path):
 def test_hospitals_must_name_the_same_landmarks(make_blobs, tmp_path):
     files = {name: make_blobs(tmp_path / name, (2, 1, 1)) for name in ("a", "b")}
     with pytest.raises(ConfigError, match="at least two"):
-        given_hospitals(tmp_path / "sites", {"a": files["a"]})
+        load_hospitals({"a": files["a"]})
     other = files["b"].read_text().replace("middle", "centre")
     files["b"].write_text(other)
     with pytest.raises(ConfigError, match="b has the landmarks"):
-        given_hospitals(tmp_path / "sites", files)
+        load_hospitals(files)
     with pytest.raises(ConfigError, match="letters"):
-        given_hospitals(tmp_path / "sites", {"../a": files["a"], "b": files["b"]})
+        load_hospitals({"../a": files["a"], "b": files["b"]})
 
 
 def test_the_table_tells_hospitals_apart():
@@ -158,3 +191,27 @@ def test_the_simulator_is_not_given_a_folder_it_would_split(tmp_path):
     pytest.importorskip("nvflare", reason="the extra `federated` is not installed")
     with pytest.raises(ConfigError, match="space"):
         simulate_federation(PLAN, tmp_path / "job", {}, tmp_path / "a b")
+
+
+def test_a_server_may_build_our_two_classes_and_nothing_beside(tmp_path):
+    """Else it could have any function called that our modules import."""
+    pytest.importorskip("nvflare", reason="the extra `federated` is not installed")
+    from nvflare.apis.fl_exception import UnsafeComponentError
+    from nvflare.apis.workspace import Workspace
+    from nvflare.app_common.widgets.component_path_authorizer import ComponentPathAuthorizer
+
+    set_site_policy(tmp_path)
+    (tmp_path / "startup").mkdir()
+    site = Workspace(str(tmp_path), "north")
+    authorizer = ComponentPathAuthorizer()
+    for path in (CLIENT, SERVER):
+        authorizer.authorize_component_config({"path": path}, workspace=site)
+    for path in (
+        "monai_landmarks.federated.simulation.run_bundle",
+        "monai_landmarks.federated.executor.local_training",
+        f"{CLIENT}Of",
+        "monai_landmarks.engines.workflow.run_bundle",
+        "os.system",
+    ):
+        with pytest.raises(UnsafeComponentError, match="not in allow_list"):
+            authorizer.authorize_component_config({"path": path}, workspace=site)

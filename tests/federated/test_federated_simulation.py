@@ -14,6 +14,11 @@ from monai_landmarks.sharing.bundles import load_metadata
 
 pytest.importorskip("nvflare", reason="the extra `federated` is not installed")
 HOSPITALS = ("north", "south", "west")
+# Images for training, and the steps an epoch makes of them in batches of 4.
+TRAINING = (6, 7, 14)
+STEPS = (2, 2, 4)
+# Each has a folder a hospital: of its images, and of the data set file that tells their points.
+PLACES = ("hospitals", "out/sites")
 # Tells every file a Python process opens, under the command that started it.
 WITNESS = """
 import os, sys
@@ -34,21 +39,19 @@ sys.addaudithook(seen)
 
 @pytest.fixture(scope="module")
 def federation(tmp_path_factory, make_blobs):
-    """The folder a simulation leaves, and what its processes have opened below hospitals/."""
-    folder = tmp_path_factory.mktemp("federation")
-    # Other images at each, and as many steps.
-    sites = {name: make_blobs(folder / "hospitals" / name, (count, 1, 2)) for name, count in zip(HOSPITALS, (6, 7, 9))}
-    (folder / "witness").mkdir()
-    (folder / "witness" / "sitecustomize.py").write_text(WITNESS)
+    """The folder a simulation leaves, and what its processes have opened of each hospital, below which of `PLACES`."""
+    folder, witness = tmp_path_factory.mktemp("federation"), tmp_path_factory.mktemp("witness")
+    sites = {name: make_blobs(folder / "hospitals" / name, (count, 1, 2)) for name, count in zip(HOSPITALS, TRAINING)}
+    (witness / "sitecustomize.py").write_text(WITNESS)
     arguments = [part for name, file in sites.items() for part in ("--site", f"{name}={file}")]
     small = ["--rounds", "2", "--local-epochs", "1", "--longer-side", "64", "--set", "decoder_channels=[16,16,8,8,8]"]
     command = ["from monai_landmarks.cli.main import main; main()", "federated", "simulate", str(folder / "out")]
     environment = {
         **os.environ,
         "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": str(folder / "witness"),
-        "WATCHED": os.path.realpath(folder / "hospitals"),
-        "WITNESSED": str(folder / "opened.tsv"),
+        "PYTHONPATH": str(witness),
+        "WATCHED": os.path.realpath(folder),
+        "WITNESSED": str(witness / "opened.tsv"),
     }
     done = subprocess.run(
         [sys.executable, "-c", *command, *arguments, *small],
@@ -58,9 +61,13 @@ def federation(tmp_path_factory, make_blobs):
         check=False,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    opened = [line.split("\t") for line in (folder / "opened.tsv").read_text().splitlines()]
-    hospitals = Path(environment["WATCHED"])
-    return folder / "out", [(Path(path).relative_to(hospitals).parts[0], argv) for path, *argv in opened]
+    opened = [
+        (place, Path(path).relative_to(folder.resolve() / place).parts[0], argv)
+        for path, *argv in (line.split("\t") for line in (witness / "opened.tsv").read_text().splitlines())
+        for place in PLACES
+        if Path(path).is_relative_to(folder.resolve() / place)
+    ]
+    return folder / "out", opened
 
 
 def client_of(argv):
@@ -69,10 +76,10 @@ def client_of(argv):
 
 
 @pytest.mark.slow
-def test_a_hospital_reads_its_own_folder_alone(federation):
+def test_a_hospital_reads_its_own_folders_alone(federation):
     _, opened = federation
-    read = {(client_of(argv), owner) for owner, argv in opened if any("nvflare" in part for part in argv)}
-    assert read == {(name, name) for name in HOSPITALS}
+    read = {(client_of(argv), place, owner) for place, owner, argv in opened if any("nvflare" in arg for arg in argv)}
+    assert read == {(name, place, name) for name in HOSPITALS for place in PLACES}
 
 
 @pytest.mark.slow
@@ -87,15 +94,22 @@ def test_no_image_reaches_the_server(federation):
 
 @pytest.mark.slow
 def test_the_model_is_the_mean_of_the_hospitals(federation):
-    """After the last round; all make as many steps, so each counts alike."""
+    """After the last round; each counts by its steps."""
     out, _ = federation
     folders = [out / "simulator" / name / "simulate_job" / "bundle" for name in HOSPITALS]
     last = [torch.load(folder / "models" / "checkpoint.pt", weights_only=True)["network"] for folder in folders]
     model = torch.load(out / "bundle" / "models" / "model.pt", weights_only=True)
-    for name, weight in model.items():
-        mean = torch.stack([network[name].double() for network in last]).mean(0)
-        assert torch.allclose(weight.double(), mean.to(weight.dtype).double(), atol=1e-6, rtol=1e-5), name
-    assert any(not torch.equal(last[0][name], last[1][name]) for name in model)
+    steps = torch.tensor(STEPS, dtype=torch.float64)
+
+    def is_mean(weights):
+        means = {name: torch.stack([network[name].double() for network in last], -1) @ weights for name in model}
+        return all(
+            torch.allclose(weight.double(), means[name].to(weight.dtype).double(), atol=1e-6, rtol=1e-5)
+            for name, weight in model.items()
+        )
+
+    assert is_mean(steps / steps.sum())
+    assert not is_mean(torch.full_like(steps, 1 / len(steps)))
 
 
 @pytest.mark.slow
