@@ -27,7 +27,7 @@ def typed(folder, script, *arguments):
 
 def rows_of(markdown):
     """First cells of a markdown table's rows."""
-    return [line.split("|")[1].strip() for line in markdown.splitlines() if line.startswith("| ")][1:]
+    return [line.split("|")[1].strip() for line in markdown.splitlines() if line.startswith("| ")]
 
 
 @pytest.mark.parametrize(
@@ -50,17 +50,20 @@ def test_a_measurement_is_printed_and_written(tmp_path, script, arguments, key):
 
 
 def test_the_bias_of_measurements(tmp_path):
-    typed(tmp_path, "measurements", "--cases", 2, "--json", "found.json", "--markdown", "page.md")
+    page = tmp_path / "page.md"
+    page.write_text((SCRIPTS.parent / "docs" / "reference" / "measurements.md").read_text())
+    before = page.read_text().count("\n| ")
+    typed(tmp_path, "measurements", "--cases", 2, "--json", "found.json", "--markdown", page)
     tables = json.loads((tmp_path / "found.json").read_text())
     assert all(table["bias"] for table in tables.values())
-    assert "|" in (tmp_path / "page.md").read_text()
+    assert page.read_text().count("\n| ") == before
 
 
 def test_the_ablation_and_the_tail_of_its_model(tmp_path):
     file = make_dataset(tmp_path / "data", 6, 4, (64, 64))
     options = ("--epochs", 2, "--longer-side", 64, "--jobs", 2)
     typed(tmp_path, "ablation", file, "--output", "ablation", *options, "--rows", "default", "one pixel")
-    assert rows_of((tmp_path / "ablation" / "table.md").read_text()) == ["default", "one pixel"]
+    assert {"default", "one pixel"} < set(rows_of((tmp_path / "ablation" / "table.md").read_text()))
     (bundle,) = (tmp_path / "ablation").glob("default*/bundle")
     typed(tmp_path, "tail", bundle, file, "--output", "tail", "--gross", 1.0, "--only")
     found = json.loads((tmp_path / "tail" / "tail.json").read_text())
