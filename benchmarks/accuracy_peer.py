@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from accuracy_run import Task
+from accuracy_run import Task, errors_of
 
 from monai_landmarks.data.dataset import LandmarkDataset, load_dataset
 from monai_landmarks.metrics import Results
@@ -62,11 +62,11 @@ def run_peer(task: Task, name: str) -> dict[str, Any]:
         (folder / "settings.json").write_text(json.dumps(wanted) + "\n", encoding="utf-8")
     if json.loads((folder / "settings.json").read_text(encoding="utf-8")) != wanted:
         raise SystemExit(f"{folder} is of other settings; delete it or choose another --output")
-    metrics = {
-        label: summarise(results_of(dataset, split, folder / "predictions.csv", size), split)
-        for label, (_, split) in task.evaluations.items()
-    }
-    return {"metrics": metrics, **json.loads((folder / "run.json").read_text(encoding="utf-8"))}
+    splits = {label: split for label, (_, split) in task.evaluations.items()}
+    found = {label: results_of(dataset, split, folder / "predictions.csv", size) for label, split in splits.items()}
+    metrics = {label: summarise(results, splits[label]) for label, results in found.items()}
+    errors = {label: errors_of(results) for label, results in found.items()}
+    return {"metrics": metrics, "errors": errors, **json.loads((folder / "run.json").read_text(encoding="utf-8"))}
 
 
 def results_of(dataset: LandmarkDataset, split: str, predictions: Path, size: list[int]) -> Results:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from accuracy_rows import DEFAULT, ONE_SHOT, ROWS, TPL
 from experiments import Experiment, Held, run_experiment
@@ -19,6 +20,8 @@ from monai_landmarks.engines.footprint import peak_memory
 from monai_landmarks.engines.processes import in_own_process
 from monai_landmarks.engines.propose import Proposer, pseudo_training_set
 from monai_landmarks.handlers.history import read_history
+from monai_landmarks.metrics import Results
+from monai_landmarks.report.run import load_evaluation
 
 # The first of these epochs warms up, the last one validates; the others say how long one takes.
 TIMED_EPOCHS = 4
@@ -67,7 +70,7 @@ def measure(task: Task, name: str, key: str, epochs: int) -> dict[str, Any]:
     """Train `ROWS[key]` for so many epochs into the folder `name`.
 
     Returns:
-        metrics by label, epochs, minutes, epoch_seconds, peak_mb, parameters.
+        metrics by label, errors (`errors_of`) by label, epochs, minutes, epoch_seconds, peak_mb, parameters.
     """
     row = ROWS[key]
     overrides = dict(row.overrides(epochs, task.longer_side))
@@ -90,7 +93,17 @@ def measure(task: Task, name: str, key: str, epochs: int) -> dict[str, Any]:
             "parameters": _parameters(home / "bundle" / "models" / "model.pt"),
         }
         (home / MEASURED).write_text(json.dumps(measured) + "\n", encoding="utf-8")
-    return {"metrics": result["metrics"], **json.loads((home / MEASURED).read_text(encoding="utf-8"))}
+    errors = {
+        label: errors_of(load_evaluation(home / label, load_dataset(file))[1])
+        for label, (file, _) in task.evaluations.items()
+    }
+    return {"metrics": result["metrics"], "errors": errors, **json.loads((home / MEASURED).read_text(encoding="utf-8"))}
+
+
+def errors_of(results: Results) -> dict[str, Any]:
+    """What pairs two rows: the patient of each image, and its errors (N, K) in mm, None where there is no point."""
+    errors = [[None if np.isnan(error) else float(error) for error in image] for image in results.errors_mm()]
+    return {"patients": list(results.patients), "errors": errors}
 
 
 def _parameters(weights: Path) -> int:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
+from monai_landmarks.metrics.points import PatientBootstrap
 from monai_landmarks.metrics.tables import DASH, interval_text, mean_text, number, percent
 
 TEST, VALIDATION = "test", "validation"
@@ -45,7 +48,10 @@ def _cells(result: Mapping[str, Any]) -> list[str]:
 
 
 def against_peer(title: str, results: Mapping[str, Mapping[str, Any]], ours: str, peers: tuple[str, ...]) -> list[str]:
-    """A sentence: our row beside the peer's best, chosen on validation; nothing where either is missing."""
+    """A sentence: our row beside the peer's best, chosen on validation; nothing where either is missing.
+
+    The interval is that of the difference on the same points, resampled over patients.
+    """
     scored = {name: results[name]["metrics"] for name in peers if name in results}
     known = {name: found[VALIDATION]["mm"]["mre"] for name, found in scored.items()}
     known = {name: value for name, value in known.items() if value is not None}
@@ -54,7 +60,19 @@ def against_peer(title: str, results: Mapping[str, Mapping[str, Any]], ours: str
     best = min(known, key=lambda name: known[name])
     mine, theirs = (results[name]["metrics"][TEST]["mm"]["mre"] for name in (ours, best))
     verdict = "beats" if None not in (mine, theirs) and mine < theirs else "does not beat"
+    low, high = _difference(*(results[name]["errors"][TEST] for name in (ours, best)))
     return [
-        f"{title}: {ours} ({number(mine)} mm) {verdict} {best} ({number(theirs)} mm), the peer's best on validation.",
+        f"{title}: {ours} ({number(mine)} mm) {verdict} {best} ({number(theirs)} mm), the peer's best on validation; "
+        f"theirs less ours, 95 %: {interval_text((low, high))} mm.",
         "",
     ]
+
+
+def _difference(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> tuple[float | None, float | None]:
+    """Interval of their mean error less ours; None where a point was not predicted."""
+    mine, others = (np.array(row["errors"], dtype=np.float64) for row in (ours, theirs))
+    if not (np.isinf(mine) | np.isinf(others)).any():
+        low, high = PatientBootstrap(ours["patients"]).mean(others - mine)
+        if np.isfinite(low):
+            return low, high
+    return None, None

@@ -125,13 +125,17 @@ def block(mre):
 
 def result(test, validation):
     cost = {"epochs": 3, "minutes": 5.0, "peak_mb": 1000.0, "parameters": 2e6}
-    return {"metrics": {"test": block(test), "validation": block(validation)}, **cost}
+    errors = {"test": {"patients": ["p", "q", "r"], "errors": [[test, None], [test, test], [test, test]]}}
+    return {"metrics": {"test": block(test), "validation": block(validation)}, "errors": errors, **cost}
 
 
 def test_the_peers_best_is_chosen_on_validation():
     """On the test images "b" is better than "a": that must not matter."""
     results = {DEFAULT: result(1.0, 1.0), "a": result(2.0, 1.1), "b": result(0.5, 1.2)}
-    assert "default (1.00 mm) beats a (2.00 mm)" in against_peer("isbi2015", results, DEFAULT, ("a", "b"))[0]
+    sentence = against_peer("isbi2015", results, DEFAULT, ("a", "b"))[0]
+    assert "default (1.00 mm) beats a (2.00 mm)" in sentence
+    # The same points: what varies from patient to patient alike is no doubt about the difference.
+    assert "95 %: 1.00 to 1.00 mm" in sentence
     assert "does not beat b (0.50 mm)" in against_peer("isbi2015", results, DEFAULT, ("b",))[0]
     assert against_peer("isbi2015", results, DEFAULT, ("c",)) == []
     assert {line.count("|") for line in table("isbi2015", results)[:-1]} == {len(HEAD) + 2}
