@@ -71,10 +71,12 @@ TINY = Size(
 )
 
 
-def tasks(output: Path, size: Size, isbi_data: Path | None, seed: int) -> Iterator[tuple[str, Task]]:
-    """Data sets that exist, and what is asked of them."""
-    files = {PELVIS: pelvis(output, size.pelvis)}
-    if isbi_data is not None and (file := isbi(isbi_data, output)):
+def tasks(
+    output: Path, size: Size, isbi_data: Path | None, seed: int, data: Sequence[str]
+) -> Iterator[tuple[str, Task]]:
+    """Those of the named data sets that exist, and what is asked of them."""
+    files = {PELVIS: pelvis(output, size.pelvis)} if PELVIS in data else {}
+    if ISBI in data and isbi_data is not None and (file := isbi(isbi_data, output)):
         files[ISBI] = file
     for name, file in files.items():
         scored = {TEST: (file, TEST), VALIDATION: (file, VALIDATION)}
@@ -115,9 +117,7 @@ def run(
     output.mkdir(parents=True, exist_ok=True)
     about = {**size.budget(), "seed": seed}
     found = _read(output, about)
-    for name, task in tasks(output, size, isbi_data, seed):
-        if name not in data:
-            continue
+    for name, task in tasks(output, size, isbi_data, seed, data):
         parts = {name: rows_of(task, size.rows), f"{name}, number of training images": curve_of(task, size)}
         for title, results in parts.items():
             rows = found.setdefault(title, {})

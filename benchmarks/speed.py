@@ -1,6 +1,6 @@
 """Images a second of every part, each beside its limit or a peer, with growth over landmarks and size; memory.
 
-    python benchmarks/speed.py                     # on an idle machine with two cores: about 22 minutes
+    python benchmarks/speed.py                     # on an idle machine with two cores: about 25 minutes
     python benchmarks/speed.py --only reading      # one part; several can be named; the others' rows stay
     python benchmarks/speed.py --tiny              # every row in small: about two minutes, the numbers mean nothing
 
