@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -65,11 +64,12 @@ def check(
 
 
 def _fingerprint(dataset: LandmarkDataset, workers: int | None) -> Fingerprint:
+    from monai_landmarks.cores import available_cores
     from monai_landmarks.data.fingerprint import fingerprint
 
     count = len(dataset.cases)
     if workers is None:
-        workers = min(len(os.sched_getaffinity(0)), count // CASES_PER_WORKER)
+        workers = min(available_cores(), count // CASES_PER_WORKER)
     columns = (TextColumn("reading"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=count)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from monai_landmarks.cli.options import refuse_overwriting
 from monai_landmarks.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -54,21 +52,19 @@ def crossvalidate(
     """
     from monai_landmarks.data.dataset import load_dataset
     from monai_landmarks.data.splits import load_folds, make_folds
+    from monai_landmarks.engines.claim import LOCK
     from monai_landmarks.engines.crossvalidation import Plan, claim, run_fold
+    from monai_landmarks.locks import alone
 
     source = find_bundle(bundle)
     overrides = dict(parse_setting(text) for text in settings or [])
     plan = Plan(folder=output, configs=tuple(config or ()), overrides=overrides, progress=sys.stderr.isatty())
     plan.check(source)
-    if output.is_file():
-        refuse_overwriting(output, force=False)
     dataset = load_dataset(dataset_file)
     made = load_folds(use_folds, dataset) if use_folds else make_folds(dataset, folds, seed, stratify)
     count = len(made["folds"])
     chosen = parse_only(only, count)
     claim(plan, source, dataset, made)
-    if not (plan.bundle / "configs").is_dir():
-        copy_to(source, plan.bundle)
     for index in chosen:
         if plan.is_done(index):
             typer.echo(f"fold {index} is done")
@@ -79,7 +75,9 @@ def crossvalidate(
     if missing:
         typer.echo(f"still to run: --only {','.join(map(str, missing))}; the last to finish joins them")
         return
-    finish(plan, dataset, count, stratify)
+    # Two processes may have run the last two folds.
+    with alone(plan.folder / LOCK):
+        finish(plan, dataset, count, stratify)
 
 
 def finish(plan: Plan, dataset: LandmarkDataset, count: int, stratify: str | None) -> None:
@@ -115,15 +113,6 @@ def find_bundle(bundle: str) -> Path:
     if bundle in shipped:
         return shipped[bundle]
     raise ConfigError(f"{bundle} is no bundle with a configs/train.yaml; shipped are {', '.join(shipped)}")
-
-
-def copy_to(source: Path, target: Path) -> None:
-    """Copy a bundle without what it has trained: the run's configs stay as they are, whatever becomes of the source."""
-    temporary = target.with_name(f".{target.name}.part")
-    shutil.rmtree(temporary, ignore_errors=True)
-    ignored = shutil.ignore_patterns("models", "eval", "predictions", "__pycache__")
-    shutil.copytree(source, temporary, ignore=ignored)
-    temporary.replace(target)
 
 
 def parse_setting(text: str) -> tuple[str, Any]:

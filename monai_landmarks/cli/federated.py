@@ -56,6 +56,7 @@ def simulate(
     from monai_landmarks.federated.hospitals import given_hospitals, load_hospitals, simulated_hospitals
     from monai_landmarks.federated.job import fitted
     from monai_landmarks.federated.simulation import check_installed
+    from monai_landmarks.locks import alone
 
     check_installed()
     plan = planned(bundle, rounds, local_epochs, settings)
@@ -67,9 +68,13 @@ def simulate(
         "a federated training",
     )
     folder = output / "sites"
-    sites = given_hospitals(folder, given) if given else simulated_hospitals(folder, "pelvis-radiograph", count, seed)
-    plan = fitted(plan, next(iter(sites.values())), longer_side)
-    typer.echo(compare(plan, sites, output))
+    with alone(output / "federated.lock", "training"):
+        if given:
+            sites = given_hospitals(folder, given)
+        else:
+            sites = simulated_hospitals(folder, "pelvis-radiograph", count, seed)
+        plan = fitted(plan, next(iter(sites.values())), longer_side)
+        typer.echo(compare(plan, sites, output))
     typer.echo(f"the federated model: monai-landmarks predict {output / 'bundle'} RADIOGRAPHS --output predictions")
 
 

@@ -22,7 +22,9 @@ def register(app: typer.Typer) -> None:
 
 def measure(
     dataset_file: Annotated[Path, typer.Argument(metavar="DATASET", help="The data set file.")],
-    add: Annotated[str | None, typer.Option(help="Add a ready set: pelvis, hip, implant, knee, cephalogram.")] = None,
+    add: Annotated[
+        str | None, typer.Option(help="Add a ready set: pelvis, hip, implant, knee, knees, cephalogram.")
+    ] = None,
     called: Annotated[
         list[str] | None, typer.Option(help="The set's name for a landmark and yours: subspinale_A=A; repeatable.")
     ] = None,

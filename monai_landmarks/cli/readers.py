@@ -24,7 +24,7 @@ def readers(
     split: Annotated[str | None, typer.Option(help="Only this split: training, validation or test.")] = None,
     measure: Annotated[
         str | None,
-        typer.Option(help="Compare a ready set of measurements too: pelvis, hip, implant, knee, cephalogram."),
+        typer.Option(help="Compare a ready set of measurements too: pelvis, hip, implant, knee, knees, cephalogram."),
     ] = None,
     figures: Annotated[bool, typer.Option(help="Draw Bland-Altman figures (needs matplotlib).")] = True,
 ) -> None:

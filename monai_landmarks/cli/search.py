@@ -16,11 +16,9 @@ from monai_landmarks.cli.crossvalidate import (
     DatasetArgument,
     Output,
     Settings,
-    copy_to,
     find_bundle,
     parse_setting,
 )
-from monai_landmarks.cli.options import refuse_overwriting
 from monai_landmarks.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -89,11 +87,7 @@ def prepare(plan: Search, source: Path) -> None:
     from monai_landmarks.data.dataset import load_dataset
 
     plan.check(source)
-    if plan.folder.is_file():
-        refuse_overwriting(plan.folder, force=False)
     plan.claim(source, load_dataset(plan.dataset_file).digest())
-    if not (plan.bundle / "configs").is_dir():
-        copy_to(source, plan.bundle)
 
 
 def training_command(plan: Search, settings: Sequence[str], best: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,21 +10,16 @@ from typing import Any
 
 from rich.console import Console
 
-from monai_landmarks.errors import ConfigError
+from monai_landmarks.engines.claim import claim_folder
 
 
 def claim(output: Path, settings: Mapping[str, Any]) -> None:
     """Mark the folder as this demo's.
 
     Raises:
-        ConfigError: it holds a demo with other settings.
+        ConfigError: it holds a demo with other settings, or is a file.
     """
-    marker = output / "demo.json"
-    wanted = dict(settings)
-    if marker.is_file() and json.loads(marker.read_text(encoding="utf-8")) != wanted:
-        raise ConfigError(f"{output} holds a demo with other settings ({marker}); choose another folder")
-    output.mkdir(parents=True, exist_ok=True)
-    marker.write_text(json.dumps(wanted) + "\n", encoding="utf-8")
+    claim_folder(output / "demo.json", settings, "a demo")
 
 
 @contextmanager

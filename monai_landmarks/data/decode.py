@@ -8,8 +8,8 @@ but fill up a stream that is cut short, so size and end marker are looked at fir
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
-import imagecodecs
 import numpy as np
 import pydicom
 from pydicom.encaps import get_frame
@@ -33,11 +33,20 @@ NEEDED = ("Rows", "Columns", "BitsAllocated", "PhotometricInterpretation")
 NEEDED_FOR_INTEGERS = ("BitsStored", "PixelRepresentation")
 JPEG_XL = ("1.2.840.10008.1.2.4.110", "1.2.840.10008.1.2.4.111", "1.2.840.10008.1.2.4.112")
 JPEG_2000 = (*JPEG2000TransferSyntaxes, JPEG2000MC, JPEG2000MCLossless, HTJ2K, HTJ2KLossless, HTJ2KLosslessRPCL)
+
+
+def _by_imagecodecs(function: str, stream: bytes) -> np.ndarray:
+    # Large, and only such streams need it.
+    import imagecodecs
+
+    return np.asarray(getattr(imagecodecs, function)(stream))
+
+
 DECODERS: dict[str, Callable[[bytes], np.ndarray]] = {
-    **dict.fromkeys(JPEGTransferSyntaxes, imagecodecs.jpeg8_decode),
-    **dict.fromkeys(JPEGLSTransferSyntaxes, imagecodecs.jpegls_decode),
-    **dict.fromkeys(JPEG_2000, imagecodecs.jpeg2k_decode),
-    **dict.fromkeys(JPEG_XL, imagecodecs.jpegxl_decode),
+    **dict.fromkeys(JPEGTransferSyntaxes, partial(_by_imagecodecs, "jpeg8_decode")),
+    **dict.fromkeys(JPEGLSTransferSyntaxes, partial(_by_imagecodecs, "jpegls_decode")),
+    **dict.fromkeys(JPEG_2000, partial(_by_imagecodecs, "jpeg2k_decode")),
+    **dict.fromkeys(JPEG_XL, partial(_by_imagecodecs, "jpegxl_decode")),
 }
 JPEG_START, JPEG_2000_START, END = b"\xff\xd8", b"\xff\x4f\xff\x51", b"\xff\xd9"
 # Start-of-frame markers of JPEG and JPEG-LS; C4, C8 and CC are something else (ITU-T T.81 table B.1).

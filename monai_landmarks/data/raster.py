@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import imagecodecs
 import numpy as np
 import tifffile
 from PIL import Image
@@ -38,7 +37,7 @@ def read_png(path: Path, *, frame: int = 1, polarity: Polarity = "auto") -> Radi
             image.verify()
     with Image.open(path) as image:
         turn = image.getexif().get(ORIENTATION_TAG, 1)
-        array = imagecodecs.png_decode(path.read_bytes()) if deep else _samples(image)
+        array = _deep_samples(path) if deep else _samples(image)
     return _radiograph(path, _turned(to_grey(array), turn), polarity, format="PNG")
 
 
@@ -49,6 +48,13 @@ def read_jpeg(path: Path, *, frame: int = 1, polarity: Polarity = "auto") -> Rad
         turn = image.getexif().get(ORIENTATION_TAG, 1)
         array = _samples(image)
     return _radiograph(path, _turned(to_grey(array), turn), polarity, format="JPEG")
+
+
+def _deep_samples(path: Path) -> np.ndarray:
+    # Large, and all else here does without.
+    import imagecodecs
+
+    return np.asarray(imagecodecs.png_decode(path.read_bytes()))
 
 
 def _samples(image: Image.Image) -> np.ndarray:

@@ -17,10 +17,11 @@ from monai.utils import path_to_sqlite_uri
 from monai_landmarks.data.dataset import LandmarkDataset
 from monai_landmarks.data.evaluated import evaluated_part
 from monai_landmarks.data.splits import held_out_fold, save_folds
-from monai_landmarks.engines.claim import claim_folder, recipe
+from monai_landmarks.engines.claim import LOCK, claim_folder, keep_bundle, recipe
 from monai_landmarks.engines.processes import in_own_process
 from monai_landmarks.engines.workflow import run_bundle
 from monai_landmarks.errors import ConfigError
+from monai_landmarks.locks import alone
 from monai_landmarks.metrics import Results
 from monai_landmarks.metrics.attributes import Grouping
 from monai_landmarks.metrics.evaluation import CASES, METRICS, RECORD, EvaluationOptions, write_evaluation
@@ -100,7 +101,7 @@ def _numbered(value: Any, index: int) -> Any:
 
 
 def claim(plan: Plan, bundle: Path, dataset: LandmarkDataset, folds: Mapping[str, Any]) -> None:
-    """Make the folder this cross-validation's, with its folds and their data set files, or find that it is already.
+    """Make the folder this cross-validation's, with its folds, their data set files and the bundle, or find that it is.
 
     Raises:
         ConfigError: the folder is another cross-validation's; what differs is named.
@@ -113,16 +114,23 @@ def claim(plan: Plan, bundle: Path, dataset: LandmarkDataset, folds: Mapping[str
         "overrides": {key: str(value) for key, value in plan.overrides.items()},
     }
     claim_folder(plan.folder / SETTINGS, settings, "a cross-validation")
-    save_folds(folds, plan.folder / FOLDS)
-    for index in range(len(folds["folds"])):
-        file = plan.fold(index) / "dataset.json"
-        if not file.is_file():
-            held_out_fold(dataset, folds, index).relocated(file.parent).save(file)
+    with alone(plan.folder / LOCK):
+        save_folds(folds, plan.folder / FOLDS)
+        for index in range(len(folds["folds"])):
+            file = plan.fold(index) / "dataset.json"
+            if not file.is_file():
+                held_out_fold(dataset, folds, index).relocated(file.parent).save(file)
+    keep_bundle(bundle, plan.bundle)
 
 
 def run_fold(plan: Plan, index: int) -> None:
-    """Train and evaluate a fold in a process of its own; an interrupted training goes on after its last epoch."""
-    in_own_process(f"fold {index}", _train_and_evaluate, plan, index)
+    """Train and evaluate a fold in a process of its own; an interrupted training goes on after its last epoch.
+
+    Raises:
+        ConfigError: another command is training this fold.
+    """
+    with alone(plan.fold(index) / LOCK, "training"):
+        in_own_process(f"fold {index}", _train_and_evaluate, plan, index)
 
 
 def _train_and_evaluate(plan: Plan, index: int) -> None:

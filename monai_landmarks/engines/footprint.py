@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from monai_landmarks.codecs.decode import codec_from
+from monai_landmarks.engines.allocator import keep_freed_memory
 from monai_landmarks.engines.processes import in_own_process
 from monai_landmarks.networks.build import network_from
 from monai_landmarks.sharing.bundles import load_metadata, scheme_of, settings_of, spatial_size_of
@@ -60,6 +61,7 @@ def peak_memory() -> int:
 
 @torch.inference_mode()
 def _measure(models: str) -> str:
+    keep_freed_memory()
     metadata = load_metadata(models, models)
     settings = settings_of(metadata)
     network = network_from(settings, len(scheme_of(metadata).names)).eval()

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import optuna
-from filelock import FileLock, Timeout
 from ignite.engine import Events
 from monai.bundle import ConfigWorkflow
 from monai.engines import Evaluator
@@ -22,6 +21,7 @@ from monai_landmarks.engines.workflow import run_bundle
 from monai_landmarks.errors import ConfigError, find_cause
 from monai_landmarks.handlers.checkpoint import CHECKPOINT, NEVER
 from monai_landmarks.handlers.training import TrainingError
+from monai_landmarks.locks import alone
 
 STUDY = "study.db"
 # Before this share of the epochs no trial is given up: curriculum and learning rate have hardly begun.
@@ -67,12 +67,7 @@ def opened_study(search: Search) -> Iterator[optuna.Study]:
     """
     # A trial that fails ends the command, which tells the error; Optuna would show its traceback first.
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    lock = FileLock(search.folder / "search.lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise ConfigError(f"{search.folder}: another process is searching here; wait for it, or end it") from None
-    try:
+    with alone(search.folder / "search.lock", "searching"):
         study = optuna.create_study(
             study_name="search",
             storage=path_to_sqlite_uri((search.folder / STUDY).resolve()),
@@ -86,8 +81,6 @@ def opened_study(search: Search) -> Iterator[optuna.Study]:
         # A search that continues must not draw the same numbers again.
         study.sampler = optuna.samplers.TPESampler(seed=search.seed + len(study.get_trials(deepcopy=False)))
         yield study
-    finally:
-        lock.release()
 
 
 def unfinished(search: Search, study: optuna.Study) -> list[FrozenTrial]:

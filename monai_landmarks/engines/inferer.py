@@ -9,6 +9,16 @@ from monai.inferers import SimpleInferer
 from torch import Tensor
 
 
+def bfloat16_pays(device: str | torch.device) -> bool:
+    """Whether mixed precision makes this device faster; the configs' default of `amp`.
+
+    A CPU is left in float32, and so is a GPU that would only emulate bfloat16 (before compute capability 8.0).
+    """
+    if torch.device(device).type != "cuda" or not torch.cuda.is_available():
+        return False
+    return torch.cuda.is_bf16_supported(including_emulation=False)
+
+
 class AutocastInferer(SimpleInferer):
     """Runs the network in bfloat16 mixed precision where asked, on CPU and GPU; bfloat16 needs no loss scaling.
 

@@ -59,7 +59,7 @@ class PredictSettings:
         """The entries of inference.yaml that these settings replace.
 
         Raises:
-            ConfigError: a device for a backend that runs on its own.
+            ConfigError: a device that is not there, or one for a backend that runs on its own.
         """
         entries: dict[str, Any] = {
             "spacing_mm": list(self.spacing_mm) if self.spacing_mm else None,
@@ -75,8 +75,24 @@ class PredictSettings:
         if self.device is not None:
             if "device" in backend:
                 raise ConfigError(f"--backend {self.backend} runs on the {backend['device']}; leave --device out")
-            entries["device"] = torch.device(self.device)
+            entries["device"] = usable_device(self.device)
         return {**entries, **backend}
+
+
+def usable_device(name: str) -> torch.device:
+    """A device of this machine by its name.
+
+    Raises:
+        ConfigError: there is none; those there are are named.
+    """
+    there = ["cpu"]
+    if torch.cuda.is_available():
+        there += ["cuda", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
+    if torch.backends.mps.is_available():
+        there.append("mps")
+    if name not in there:
+        raise ConfigError(f"--device {name}: not a device PyTorch has here; choose from {', '.join(there)}")
+    return torch.device(name)
 
 
 def predict_inputs(bundle: Path, inputs: Sequence[Path], output: Path, settings: PredictSettings) -> Outcome:

@@ -9,7 +9,7 @@ from typing import Any
 
 from monai.bundle import ConfigParser
 
-from monai_landmarks.engines.claim import claim_folder, recipe
+from monai_landmarks.engines.claim import claim_folder, keep_bundle, recipe
 from monai_landmarks.engines.crossvalidation import OWN
 from monai_landmarks.engines.search_space import Space, digest_of
 from monai_landmarks.errors import ConfigError
@@ -69,7 +69,7 @@ class Search:
             raise ConfigError(f"{', '.join(unknown)}: no such entry in {', '.join(self.files)}.yaml of the bundle")
 
     def claim(self, bundle: Path, digest: str) -> None:
-        """Make the folder this search's; `digest`: of the data set.
+        """Make the folder this search's, with a copy of the bundle; `digest`: of the data set.
 
         Raises:
             ConfigError: it is another search's.
@@ -82,3 +82,4 @@ class Search:
             "overrides": {key: str(value) for key, value in self.overrides.items()},
         }
         claim_folder(self.folder / SETTINGS, settings, "a search")
+        keep_bundle(bundle, self.bundle)

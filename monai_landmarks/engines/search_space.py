@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator, model_validator
 
 from monai_landmarks.errors import ConfigError
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
+
+
+STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Range(BaseModel):
@@ -24,7 +27,7 @@ class Range(BaseModel):
         step: distance of neighbouring values; null: any, or 1 for whole numbers.
     """
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = STRICT
 
     low: int | float
     high: int | float
@@ -49,13 +52,13 @@ class Range(BaseModel):
 class Choices(BaseModel):
     """Some values, without an order: numbers, texts, lists, expressions such as `$curriculum.constant(0.0)`."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = STRICT
 
-    choices: list[Any] = Field(min_length=2)
+    choices: list[JsonValue] = Field(min_length=2)
 
     @field_validator("choices")
     @classmethod
-    def _numbers_are_numbers(cls, values: list[Any]) -> list[Any]:
+    def _numbers_are_numbers(cls, values: list[JsonValue]) -> list[JsonValue]:
         for value in values:
             if isinstance(value, str) and _is_number(value):
                 raise ValueError(f"{value!r} is a text in YAML 1.1; write it with a point, such as 1.0e-3")

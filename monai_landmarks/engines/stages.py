@@ -102,12 +102,12 @@ class Stage:
         inputs = torch.stack([view.as_tensor() for view in views])
         with eval_mode(self.network):
             decoded = self.codec.decode(AutocastInferer(self.amp)(inputs, self.network))
-        points = decoded.points.double().cpu()
+        points = decoded.points.cpu().double()
         points = torch.stack([move_points(part, image_affine(view)[0]) for part, view in zip(points, views)])
         belief = torch.stack((decoded.confidence, decoded.presence), -1)
         blank = inputs.amax((1, 2, 3)) == inputs.amin((1, 2, 3))
         belief = torch.where(blank[:, None, None], 0.0, belief)
-        return torch.cat((points, belief.double().cpu()), -1)
+        return torch.cat((points, belief.cpu().double()), -1)
 
     def _mirrors(self, side: LimbSide, shown: Shown) -> bool:
         return self.mirror and looks_left(side, shown.swapped)

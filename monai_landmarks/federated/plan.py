@@ -8,14 +8,16 @@ them, nor have anything but weights sent.
 from __future__ import annotations
 
 import json
-import math
 import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from monai.bundle import ConfigParser
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from monai_landmarks.data.dataset import load_dataset
 from monai_landmarks.errors import ConfigError
@@ -25,23 +27,27 @@ from monai_landmarks.sharing.layout import NAME
 # The hospital says where its data set file is; "{site}" stands for the name it has in the federation.
 DATASET_VARIABLE = "MONAI_LANDMARKS_DATASET"
 CONFIG = "federated"
-# Config entries a server may set.
-SETTABLE = frozenset(
-    {
-        "backbone",
-        "batch_size",
-        "decoder_channels",
-        "learning_rate",
-        "max_gradient_norm",
-        "mirror_prob",
-        "schedule#start",
-        "schedule#stop",
-        "seed",
-        "spatial_size",
-        "test_time_mirror",
-    }
-)
-LONGEST_LIST = 16
+Whole = Annotated[int, Field(gt=0)]
+Positive = Annotated[float, Field(gt=0)]
+# The encoder halves both sides five times.
+Side = Annotated[int, Field(gt=0, multiple_of=32)]
+_KINDS: Mapping[str, Any] = {
+    "backbone": Literal["efficientnet-lite0"],  # the first weights of others come with no package
+    "batch_size": Whole,
+    "decoder_channels": Annotated[list[Whole], Field(min_length=5, max_length=5)],
+    "learning_rate": Positive,
+    "max_gradient_norm": Positive,
+    "mirror_prob": Annotated[float, Field(ge=0, le=1)],
+    "schedule#start": Positive,
+    "schedule#stop": Positive,
+    "seed": Annotated[int, Field(ge=0, lt=2**32)],
+    "spatial_size": Annotated[list[Side], Field(min_length=2, max_length=2)],
+    "test_time_mirror": bool,
+}
+# Config entries a server may set, and what each may be: what a training runs with, and no text but known names.
+SETTABLE: Mapping[str, TypeAdapter[Any]] = {
+    key: TypeAdapter(kind, config=ConfigDict(strict=True, allow_inf_nan=False)) for key, kind in _KINDS.items()
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,14 +75,20 @@ class Plan:
         self.source()
         if self.rounds < 1 or self.local_epochs < 1:
             raise ConfigError(f"{self.rounds} rounds of {self.local_epochs} epochs: both must be at least 1")
-        if unknown := sorted(set(self.settings) - SETTABLE):
+        if unknown := sorted(set(self.settings) - set(SETTABLE)):
             raise ConfigError(
                 f"{', '.join(unknown)}: not for all hospitals to set; these are: {', '.join(sorted(SETTABLE))}"
             )
-        if wrong := [key for key, value in self.settings.items() if not is_plain(value)]:
-            raise ConfigError(
-                f"{', '.join(wrong)}: must be a number, True, False, a plain name, or a short list of them"
-            )
+        if faults := [*filter(None, (_fault(key, value) for key, value in self.settings.items()))]:
+            raise ConfigError("; ".join(faults))
+        self._check_schedule()
+
+    def _check_schedule(self) -> None:
+        """Refuse regions that would grow; where one end is not set, the bundle's own counts."""
+        own = ConfigParser.load_config_file(self.source() / "configs" / "train.yaml")["schedule"]
+        start, stop = (self.settings.get(f"schedule#{end}", own[end]) for end in ("start", "stop"))
+        if start < stop:
+            raise ConfigError(f"schedule#start {start} is below schedule#stop {stop}; set both")
 
     @property
     def epochs(self) -> int:
@@ -131,13 +143,12 @@ def _config(bundle: Path) -> Path:
     return bundle / "configs" / f"{CONFIG}.yaml"
 
 
-def is_plain(value: Any) -> bool:
-    """Whether a value is data and nothing else: no expression, path or reference."""
-    if isinstance(value, list):
-        return 0 < len(value) <= LONGEST_LIST and all(is_plain(part) and not isinstance(part, list) for part in value)
-    if isinstance(value, str):
-        return NAME.fullmatch(value) is not None
-    return isinstance(value, bool | int | float) and math.isfinite(value)
+def _fault(key: str, value: Any) -> str | None:
+    try:
+        SETTABLE[key].validate_python(value)
+    except ValidationError as error:
+        return f"{key} {value!r}: {error.errors()[0]['msg']}"
+    return None
 
 
 def own_dataset(site: str) -> Path:

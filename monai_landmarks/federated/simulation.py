@@ -59,16 +59,26 @@ def simulate_federation(plan: Plan, job: Path, sites: Mapping[str, Path], folder
     template = files.pop() / "{site}" / "dataset.json"
     environment = {"OMP_NUM_THREADS": "1", **os.environ, DATASET_VARIABLE: str(template)}
     arguments = [str(job), "-w", str(folder), "-c", ",".join(sites), "-t", str(len(sites))]
-    command = [sys.executable, "-m", "nvflare.cli", "simulator", *arguments]
-    with folder.with_name(LOG).open("w", encoding="utf-8") as log:
-        done = subprocess.run(command, env=environment, stdout=log, stderr=subprocess.STDOUT, check=False)
+    status = _run_simulator(arguments, environment, folder.with_name(LOG))
     for model in folder.glob(f"server/**/{GLOBAL}"):
         if json.loads(model.with_name(ROUNDS).read_text(encoding="utf-8"))["rounds"] == plan.rounds:
             return model
     raise LandmarksError(
-        f"the simulator ended with status {done.returncode} before round {plan.rounds}; {folder.with_name(LOG)} and "
+        f"the simulator ended with status {status} before round {plan.rounds}; {folder.with_name(LOG)} and "
         f"log.txt of each hospital in {folder} tell why"
     )
+
+
+def _run_simulator(arguments: list[str], environment: Mapping[str, str], log: Path) -> int:
+    command = [sys.executable, "-m", "monai_landmarks.federated.nvflare_simulator", "simulator", *arguments]
+    with (
+        log.open("w", encoding="utf-8") as told,
+        # The pipe tells it that this process lives.
+        subprocess.Popen(
+            command, env=environment, stdin=subprocess.PIPE, stdout=told, stderr=subprocess.STDOUT
+        ) as simulator,
+    ):
+        return simulator.wait()
 
 
 def set_site_policy(folder: Path) -> None:

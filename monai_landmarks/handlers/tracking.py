@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import platform
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,9 @@ from ignite.engine import Engine, Events
 from mlflow.exceptions import MlflowException
 from monai.handlers import MLFlowHandler
 from monai.utils import path_to_sqlite_uri
+from sqlalchemy.engine import make_url
+
+from monai_landmarks.locks import alone
 
 RUN_FILE = "mlflow_run.json"
 EVALUATION_ERROR = "evaluation_error"
@@ -30,6 +35,14 @@ def is_local(uri: str) -> bool:
         "127.0.0.1",
         "::1",
     )
+
+
+@contextmanager
+def making_tables(uri: str) -> Iterator[None]:
+    """Several trainings may start at once on one new SQLite file: one makes its tables, the others wait for them."""
+    path = make_url(uri).database if uri.startswith("sqlite:") else None
+    with alone(Path(path).with_name(f".{Path(path).name}.lock")) if path else nullcontext():
+        yield
 
 
 def environment() -> dict[str, str]:
@@ -91,16 +104,18 @@ class ExperimentTracker(MLFlowHandler):
         # Both tell each step of making the SQLite tables.
         for chatty in ("alembic", "mlflow.store.db.utils"):
             logging.getLogger(chatty).setLevel(logging.WARNING)
-        super().__init__(
-            tracking_uri=tracking_uri or path_to_sqlite_uri(self.directory / "mlflow.db"),
-            iteration_log=False,
-            experiment_name=experiment_name,
-            run_name=run_name or self.directory.parent.name or "training",
-            experiment_param={
-                **environment(),
-                **{key: value for key, value in (params or {}).items() if value is not None},
-            },
-        )
+        uri = tracking_uri or path_to_sqlite_uri(self.directory / "mlflow.db")
+        with making_tables(os.environ.get("MLFLOW_TRACKING_URI") or uri):
+            super().__init__(
+                tracking_uri=uri,
+                iteration_log=False,
+                experiment_name=experiment_name,
+                run_name=run_name or self.directory.parent.name or "training",
+                experiment_param={
+                    **environment(),
+                    **{key: value for key, value in (params or {}).items() if value is not None},
+                },
+            )
         self.log_metrics = metrics
         self.files = [Path(path) for path in files]
         self.case_files = [Path(path) for path in case_files]
@@ -121,6 +136,11 @@ class ExperimentTracker(MLFlowHandler):
         self._set_experiment()
         self.open(self.known_run() if engine.state.epoch > 0 else None)
         self.client.update_run(self.cur_run.info.run_id, status="RUNNING")
+
+    def _set_experiment(self) -> None:
+        """Find the experiment, or make it."""
+        with making_tables(self.client.tracking_uri):
+            super()._set_experiment()
 
     def open(self, run_id: str | None) -> None:
         """Take up a run, or make a new one and note it, and log the parameters it lacks."""

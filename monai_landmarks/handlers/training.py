@@ -56,6 +56,8 @@ class CurriculumHandler:
 class EpochSeedHandler:
     """Seeds torch from (seed, epoch) at every EPOCH_STARTED, so that dropout of a resumed run equals the first run's.
 
+    Of a distributed run's processes each draws its own.
+
     Args:
         seed: of the run.
     """
@@ -69,7 +71,9 @@ class EpochSeedHandler:
 
     def epoch_started(self, engine: Workflow) -> None:
         """Seed."""
-        torch.manual_seed(int(np.random.SeedSequence((self.seed, engine.state.epoch)).generate_state(1)[0]))
+        rank = dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
+        sequence = np.random.SeedSequence((self.seed, engine.state.epoch), spawn_key=(rank,) if rank else ())
+        torch.manual_seed(int(sequence.generate_state(1)[0]))
 
 
 class GradientClipping:

@@ -16,6 +16,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from monai_landmarks.cores import available_cores
 from monai_landmarks.data.dataset import Annotation, Case, LandmarkDataset, Split, load_dataset
 from monai_landmarks.errors import ConfigError, DatasetError
 from monai_landmarks.simulate.dicom import write_dicom
@@ -171,7 +172,7 @@ def _simulate_all(
     images: Path, preset: Preset, site: str, seed: int, count: int, workers: int | None, progress: bool
 ) -> list[Case]:
     """Every case in order."""
-    number = min(workers or _cores(), count)
+    number = min(workers or available_cores(), count)
     cases: dict[int, Case] = {}
     with _bar(f"simulating {preset.name} ({site})", count, progress) as advance:
         if number == 1:
@@ -187,11 +188,6 @@ def _simulate_all(
                     cases[tasks[task]] = task.result()
                     advance()
     return [cases[index] for index in range(count)]
-
-
-def _cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

@@ -37,8 +37,8 @@ class DecodeLandmarksd(MapTransform):
         to_original = torch.as_tensor(item[self.geometry_key]).cpu()
         for key in self.key_iterator(item):
             decoded = self.codec.decode(torch.as_tensor(item[key]))
-            points = move_points(decoded.points.double().cpu(), to_original)
-            rest = torch.stack((decoded.confidence, decoded.presence), -1).double().cpu()
+            points = move_points(decoded.points.cpu().double(), to_original)
+            rest = torch.stack((decoded.confidence, decoded.presence), -1).cpu().double()
             item[key] = torch.cat((points, rest), -1)
         return item
 

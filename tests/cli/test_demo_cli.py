@@ -25,5 +25,5 @@ def test_the_whole_demo_shrunk(tmp_path, quick_tracking):
     assert "one-pixel baseline" in report
     assert "simulated" in report
     assert (tmp_path / "demo" / "bundle" / "models" / "model.pt").is_file()
-    with pytest.raises(ConfigError, match="other settings"):
+    with pytest.raises(ConfigError, match="other count"):
         run_demo(tmp_path / "demo", DemoSettings(count=13))

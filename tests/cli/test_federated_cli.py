@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from filelock import FileLock
 
 from monai_landmarks.cli import federated
 from monai_landmarks.data.dataset import load_dataset
@@ -46,6 +47,34 @@ def test_a_setting_of_one_hospital_alone_is_refused(call, blobs, tmp_path):
     result = call(*arguments, "--set", "tracking_uri=http://elsewhere", error=ConfigError)
     assert "tracking_uri: not for all hospitals to set" in str(result.exception)
     assert not (tmp_path / "ours").exists()
+
+
+@pytest.mark.parametrize("verb", ["job", "simulate"])
+def test_a_job_that_cannot_run_is_not_written(call, blobs, tmp_path, verb):
+    pytest.importorskip("nvflare", reason="the extra `federated` is not installed")
+    given = {"job": (blobs, "--clients", 2), "simulate": ("--site", f"a={blobs}", "--site", f"b={blobs}")}[verb]
+    wrong = ("batch_size=four", "spatial_size=[100,100]", "learning_rate=-1")
+    settings = [part for setting in wrong for part in ("--set", setting)]
+    result = call("federated", verb, tmp_path / "ours", *given, *settings, error=ConfigError)
+    assert all(setting.split("=")[0] in str(result.exception) for setting in wrong)
+    assert not (tmp_path / "ours").exists()
+
+
+def test_two_commands_in_one_folder_are_refused(call, blobs, tmp_path):
+    """Each would empty the simulator's folder of the other."""
+    pytest.importorskip("nvflare", reason="the extra `federated` is not installed")
+    sites = ("--site", f"a={blobs}", "--site", f"b={blobs}")
+    with FileLock(tmp_path / "federated.lock"):
+        result = call("federated", "simulate", tmp_path, *sites, error=ConfigError)
+    assert "another process is training" in str(result.exception)
+
+
+def test_a_file_is_no_output(call, blobs, tmp_path):
+    pytest.importorskip("nvflare", reason="the extra `federated` is not installed")
+    (tmp_path / "out").write_text("a user's own")
+    sites = ("--site", f"a={blobs}", "--site", f"b={blobs}")
+    result = call("federated", "simulate", tmp_path / "out", *sites, error=ConfigError)
+    assert "out is a file" in str(result.exception)
 
 
 def test_a_typing_error_leaves_no_trace_and_other_data_is_refused(call, make_blobs, monkeypatch, tmp_path):

@@ -114,11 +114,11 @@ def test_isbi_2015_with_the_documented_command(run, tmp_path):
     if not ISBI.is_dir():
         pytest.skip("needs ../shared/data/isbi2015")
     how_to = (Path(__file__).parents[2] / "docs" / "how-to" / "import.md").read_text()
-    block = next(part for part in how_to.split("```") if "isbi2015/landmarks.csv" in part)
+    block = next(part for part in how_to.split("```") if "import ISBI2015/landmarks.csv" in part)
     words = block.removeprefix("bash").replace("\\\n", " ").split()
     assert words[:2] == ["monai-landmarks", "import"]
     output = tmp_path / "isbi2015.json"
-    arguments = [w.replace("../shared/data/isbi2015", str(ISBI)) for w in words[2:]]
+    arguments = [w.replace("ISBI2015", str(ISBI)) for w in words[2:]]
     arguments[arguments.index("--output") + 1] = str(output)
     run(*arguments)
     dataset = load_dataset(output)

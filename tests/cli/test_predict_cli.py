@@ -17,7 +17,7 @@ from monai_landmarks.engines.workflow import run_bundle
 from monai_landmarks.errors import ConfigError
 from monai_landmarks.export import predictions
 from monai_landmarks.export.predictions import file_stem
-from monai_landmarks.sharing.bundles import copy_bundle
+from monai_landmarks.sharing.bundles import copy_bundle, shipped_bundles
 
 DICOM = Path(__file__).parents[2].parent / "shared" / "data" / "dicom"
 needs_samples = pytest.mark.skipif(
@@ -104,6 +104,18 @@ def test_nothing_usable_and_no_bundle(bundle, tmp_path):
     assert result.exit_code == 1
     assert "0 predicted" in result.output
     assert isinstance(predict(tmp_path, tmp_path, "-o", tmp_path / "out").exception, ConfigError)
+
+
+@pytest.mark.parametrize(("name", "cards"), [("gpu", 2), ("cuda", 0), ("cuda:2", 2), ("mps", 2)])
+def test_a_device_that_is_not_there_is_refused(tmp_path, monkeypatch, name, cards):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: cards > 0)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: cards)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
+    arguments = ["predict", str(shipped_bundles()["label_augmentation"]), str(tmp_path), "-o", str(tmp_path / "out")]
+    result = CliRunner().invoke(build_app(), [*arguments, "--device", name])
+    assert isinstance(result.exception, ConfigError)
+    there = "cpu, cuda, cuda:0, cuda:1" if cards else "cpu"
+    assert str(result.exception).endswith(f"--device {name}: not a device PyTorch has here; choose from {there}")
 
 
 def test_scope():

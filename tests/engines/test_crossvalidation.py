@@ -1,16 +1,21 @@
 """Folds, their settings and what they say together; no training here (tests/bundles/test_crossvalidate.py)."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from filelock import FileLock, Timeout
 from typer.testing import CliRunner
 
+from monai_landmarks.cli import crossvalidate
 from monai_landmarks.cli.crossvalidate import find_bundle, parse_only, parse_setting
 from monai_landmarks.cli.main import build_app
 from monai_landmarks.data.dataset import load_dataset
 from monai_landmarks.data.splits import held_out_fold, make_folds
-from monai_landmarks.engines.crossvalidation import DONE, Plan, claim, join_folds
+from monai_landmarks.engines.claim import LOCK, recipe
+from monai_landmarks.engines.crossvalidation import DONE, Plan, claim, join_folds, run_fold
 from monai_landmarks.errors import ConfigError
 from monai_landmarks.metrics import Results
 from monai_landmarks.metrics.evaluation import EvaluationOptions, write_evaluation
@@ -47,6 +52,50 @@ def test_a_folder_belongs_to_one_crossvalidation(blobs, tmp_path):
         claim(Plan(folder=plan.folder, overrides={"max_epochs": 3}), BUNDLE, dataset, folds)
     with pytest.raises(ConfigError, match="other folds"):
         claim(plan, BUNDLE, dataset, make_folds(dataset, 3, seed=1))
+
+
+def test_all_of_a_job_array_may_start_at_once(blobs, tmp_path):
+    """As threads; the lock keeps them apart as it does processes."""
+    dataset, folds = folds_of(blobs)
+    together = threading.Barrier(5)
+    for attempt in range(4):
+        plan = Plan(folder=tmp_path / str(attempt))
+
+        def start(_, plan=plan):
+            together.wait()
+            claim(plan, BUNDLE, dataset, folds)
+
+        with ThreadPoolExecutor(5) as pool:
+            list(pool.map(start, range(5)))
+        assert recipe(plan.bundle) == recipe(BUNDLE)
+        assert [len(load_dataset(plan.fold(index) / "dataset.json").cases) for index in range(3)] == [11] * 3
+
+
+def test_a_fold_is_trained_by_one_process(blobs, tmp_path):
+    dataset, folds = folds_of(blobs)
+    plan = Plan(folder=tmp_path / "cv")
+    claim(plan, BUNDLE, dataset, folds)
+    with FileLock(plan.fold(1) / LOCK), pytest.raises(ConfigError, match="fold-1: another process is training here"):
+        run_fold(plan, 1)
+
+
+def test_folds_are_joined_by_one_process_at_a_time(blobs, tmp_path, monkeypatch):
+    dataset, folds = folds_of(blobs, 2)
+    plan = Plan(folder=tmp_path / "cv")
+    claim(plan, BUNDLE, dataset, folds)
+    for index in range(2):
+        (plan.fold(index) / DONE).write_text("{}")
+    joined = []
+
+    def join(plan, *_):
+        with pytest.raises(Timeout):
+            FileLock(plan.folder / LOCK, timeout=0).acquire()
+        joined.append(plan.folder)
+
+    monkeypatch.setattr(crossvalidate, "finish", join)
+    arguments = ["crossvalidate", "label_augmentation", str(blobs), "-o", str(plan.folder), "--folds", "2"]
+    assert CliRunner().invoke(build_app(), arguments).exit_code == 0
+    assert joined == [plan.folder]
 
 
 def test_the_number_of_the_fold_stands_in_settings(tmp_path):

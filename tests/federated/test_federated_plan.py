@@ -11,7 +11,7 @@ from monai_landmarks.data.dataset import load_dataset
 from monai_landmarks.errors import ConfigError
 from monai_landmarks.federated.hospitals import given_hospitals, load_hospitals, pooled
 from monai_landmarks.federated.job import CLIENT, SERVER, collect, fitted, write_job
-from monai_landmarks.federated.plan import DATASET_VARIABLE, Plan, own_dataset
+from monai_landmarks.federated.plan import DATASET_VARIABLE, SETTABLE, Plan, own_dataset
 from monai_landmarks.federated.simulation import comparison, markdown, set_site_policy, simulate_federation
 
 PLAN = Plan(bundle="label_augmentation", rounds=2, local_epochs=3, settings={"spatial_size": [64, 64], "seed": 1})
@@ -38,12 +38,48 @@ PLAN = Plan(bundle="label_augmentation", rounds=2, local_epochs=3, settings={"sp
         {"learning_rate": float("nan")},
         {"spatial_size": list(range(100))},
         {"seed": None},
+        {"seed": -1},
+        {"seed": True},
+        {"backbone": "resnet18"},
+        {"batch_size": "four"},
+        {"batch_size": 0},
+        {"batch_size": 2.5},
+        {"decoder_channels": [16, 8]},
+        {"decoder_channels": [16, 16, 8, 8, 0]},
+        {"learning_rate": -1},
+        {"learning_rate": float("inf")},
+        {"max_gradient_norm": 0},
+        {"mirror_prob": 1.5},
+        {"schedule#stop": 0.0},
+        {"schedule#start": 0.5},
+        {"spatial_size": [100, 100]},
+        {"spatial_size": [64, 0]},
+        {"spatial_size": 64},
+        {"test_time_mirror": 1},
     ],
     ids=str,
 )
 def test_a_server_sends_numbers_and_names_of_a_short_list(settings):
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError, match=next(iter(settings))):
         replace(PLAN, settings=settings)
+
+
+def test_what_trains_may_be_set():
+    settings = {
+        "backbone": "efficientnet-lite0",
+        "batch_size": 2,
+        "decoder_channels": [16, 16, 8, 8, 8],
+        "learning_rate": 1,
+        "max_gradient_norm": 0.5,
+        "mirror_prob": 0.0,
+        "schedule#start": 0.5,
+        "schedule#stop": 0.25,
+        "seed": 0,
+        "spatial_size": [96, 64],
+        "test_time_mirror": False,
+    }
+    assert set(settings) == set(SETTABLE)
+    assert replace(PLAN, settings=settings).settings == settings
 
 
 @pytest.mark.parametrize("bundle", ["nothing", "../label_augmentation", "one_shot"])

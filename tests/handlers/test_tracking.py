@@ -3,7 +3,9 @@ import json
 
 import mlflow
 import pytest
+from filelock import FileLock, Timeout
 from ignite.engine import Engine, Events
+from mlflow.store.db import utils
 from monai.utils import path_to_sqlite_uri
 
 from monai_landmarks.handlers.tracking import RUN_FILE, EvaluationTracker, ExperimentTracker, environment, is_local
@@ -123,6 +125,22 @@ def test_files_that_show_patients_stay_off_a_server_without_consent(tmp_path, mo
     assert client.list_artifacts(runs[0].info.run_id) == []
     continue_after(tracker_of(tmp_path, share_cases=True, **options), 1)
     assert [a.path for a in client.list_artifacts(runs[0].info.run_id)] == ["report.html"]
+
+
+def test_tables_are_made_by_one_process_at_a_time(tmp_path, monkeypatch):
+    """Two that make those of one new file at once spoil them."""
+    store, made, make = tmp_path / "my runs" / "mlflow.db", [], utils._initialize_tables
+    store.parent.mkdir()
+
+    def make_alone(engine):
+        with pytest.raises(Timeout):
+            FileLock(store.with_name(".mlflow.db.lock"), timeout=0).acquire()
+        made.append(make(engine))
+
+    monkeypatch.setattr(utils, "_initialize_tables", make_alone)
+    tracker_of(tmp_path, tracking_uri=path_to_sqlite_uri(store))
+    assert len(made) == 1
+    assert store.is_file()
 
 
 def test_what_counts_as_local():

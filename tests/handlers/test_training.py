@@ -60,6 +60,18 @@ def test_draws_depend_on_seed_and_epoch_alone():
     assert first[0] != draws(1)[0]
 
 
+def test_each_process_of_a_distributed_run_draws_its_own(monkeypatch):
+    drawn = []
+    for rank in (None, 0, 1, 2):
+        monkeypatch.setattr(torch.distributed, "is_initialized", lambda rank=rank: rank is not None)
+        monkeypatch.setattr(torch.distributed, "get_rank", lambda rank=rank: rank)
+        engine = engine_of(lambda engine, batch: drawn.append(float(torch.rand(()))))
+        EpochSeedHandler(0).attach(engine)
+        engine.run([0])
+    assert drawn[0] == drawn[1]
+    assert len(set(drawn)) == 3
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 @pytest.mark.parametrize("bad", [2, 3, 7])
 @pytest.mark.parametrize("interval", [1, 2, 20])
