@@ -58,8 +58,9 @@ def run_peer(task: Task, name: str) -> dict[str, Any]:
         command += ["--recipe", RECIPES[name], "--size", *size, "--minutes", task.minutes, "--seed", task.seed]
         # The row with our network imports monai_landmarks from this checkout.
         environment = {**os.environ, "PYTHONPATH": str(HERE.parent)}
-        subprocess.run([*map(str, command), "--output", str(folder)], check=True, env=environment)
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / "settings.json").write_text(json.dumps(wanted) + "\n", encoding="utf-8")
+        subprocess.run([*map(str, command), "--output", str(folder)], check=True, env=environment)
     if json.loads((folder / "settings.json").read_text(encoding="utf-8")) != wanted:
         raise SystemExit(f"{folder} is of other settings; delete it or choose another --output")
     splits = {label: split for label, (_, split) in task.evaluations.items()}

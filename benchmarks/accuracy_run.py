@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from accuracy_rows import DEFAULT, ONE_SHOT, ROWS, TPL
-from experiments import Experiment, Held, run_experiment
+from experiments import Experiment, Held, parameters, run_experiment
 
 from monai_landmarks.data.dataset import load_dataset
 from monai_landmarks.data.one_shot import template_case
@@ -26,6 +25,8 @@ from monai_landmarks.report.run import load_evaluation
 # The first of these epochs warms up, the last one validates; the others say how long one takes.
 TIMED_EPOCHS = 4
 MEASURED = "measured.json"
+# A row's time may be so many times longer or shorter than it should.
+UNEVEN = 1.07
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +64,11 @@ def _timed(task: Task, name: str, key: str) -> dict[str, Any]:
         timing = in_own_process(name, measure, unscored, f"{name}, timing", key, TIMED_EPOCHS)
         epochs = max(2, int(60 * task.minutes / timing["epoch_seconds"]))
     result: dict[str, Any] = in_own_process(name, measure, task, name, key, epochs)
+    if task.minutes and not 1 / UNEVEN < result["minutes"] / task.minutes < UNEVEN:
+        print(
+            f"{name}: {result['minutes']:.1f} minutes in place of {task.minutes:g}: the machine was not idle; delete "
+            f"{task.folder / name} and {name}, timing to run it again"
+        )
     return result
 
 
@@ -90,7 +96,7 @@ def measure(task: Task, name: str, key: str, epochs: int) -> dict[str, Any]:
             "minutes": sum(seconds) / 60,
             "epoch_seconds": statistics.mean(seconds[1:-1] or seconds),
             "peak_mb": peak_memory() / 1e6,
-            "parameters": _parameters(home / "bundle" / "models" / "model.pt"),
+            "parameters": parameters(home / "bundle" / "models" / "model.pt"),
         }
         (home / MEASURED).write_text(json.dumps(measured) + "\n", encoding="utf-8")
     errors = {
@@ -104,11 +110,6 @@ def errors_of(results: Results) -> dict[str, Any]:
     """What pairs two rows: the patient of each image, and its errors (N, K) in mm, None where there is no point."""
     errors = [[None if np.isnan(error) else float(error) for error in image] for image in results.errors_mm()]
     return {"patients": list(results.patients), "errors": errors}
-
-
-def _parameters(weights: Path) -> int:
-    state = torch.load(weights, map_location="cpu", weights_only=True)
-    return sum(v.numel() for key, v in state.items() if "running_" not in key and "num_batches" not in key)
 
 
 def _pseudo_labels(task: Task) -> dict[str, Any]:

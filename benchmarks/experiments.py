@@ -15,8 +15,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import torch
 from monai.utils import path_to_sqlite_uri
 
+from monai_landmarks.cores import available_cores
 from monai_landmarks.engines.processes import end_with_the_parent
 from monai_landmarks.engines.workflow import run_bundle
 from monai_landmarks.handlers.checkpoint import CHECKPOINT
@@ -55,6 +57,12 @@ class Experiment:
         if self.bundle == BUNDLE:
             del described["bundle"]
         return described
+
+
+def parameters(weights: Path) -> int:
+    """Numbers a state dict's network has learned; what normalisation keeps of the images is not counted."""
+    state = torch.load(weights, map_location="cpu", weights_only=True)
+    return sum(v.numel() for key, v in state.items() if "running_" not in key and "num_batches" not in key)
 
 
 def run_experiment(
@@ -135,7 +143,7 @@ def run_experiments(
         return {row.name: run_experiment(row, folder, **options) for row in experiments}
     _make_store(folder)
     results = {}
-    with _threads(max(1, (os.cpu_count() or 1) // jobs)):
+    with _threads(max(1, available_cores() // jobs)):
         context = multiprocessing.get_context("spawn")
         # A process for each: whatever one leaves behind ends with it.
         with ProcessPoolExecutor(

@@ -1,19 +1,21 @@
-"""What a GPU makes of it, in one go of at most 25 minutes: the bare step, the paper's training, ISBI 2015 to its end.
+"""What a GPU makes of it: the bare step, the paper's training, ISBI 2015 to its end.
 
     python benchmarks/gpu.py --isbi ISBI2015 --output runs/gpu
     python benchmarks/gpu.py --only steps pipeline             # without the data set
-    python benchmarks/gpu.py --full-schedule                   # all 350 epochs of the paper, not a few of them
+    python benchmarks/gpu.py --only schedule                   # then: all 350 epochs of the paper, the fastest way
     python benchmarks/gpu.py --dry-run                         # on a CPU, in small: the numbers mean nothing
 
 - steps: images a second at 512 x 512, batch of 18, 20 landmarks, in several precisions and compilations.
 - pipeline: the trainer with paper.yaml on 329 made-up images (time does not depend on what they show): images a second,
   share of the bare step with the same settings, memory, and how long 350 epochs take: the wall clock of the trainer's
-  few epochs, and the missing ones at the mean of those after the first. --full-schedule misses none.
+  few epochs, and the missing ones at the mean of those after the first.
+- schedule: the wall clock of all 350, with the variant of `pipeline` that promises to be the fastest.
 - isbi: both passes of our recipe at 512 on all 148 training images of ISBI2015 (landmarks.csv, images/), then test 1,
   once. Epochs and all else are fixed before; nothing is chosen on test images.
 
-Each part is written to OUTPUT/gpu.md and gpu.json as soon as it is done. --deadline leaves out what would begin too
-late. No training continues an earlier one: each isbi part trains in a folder of its own, OUTPUT/isbi2015-*.
+Each row is made in a process of its own and written to OUTPUT/gpu.json and gpu.md as soon as it is done. The same
+command makes the rows that failed or are missing, and continues an interrupted pass of isbi. A row that might not be
+done by --deadline is left out. The exit status is 0 when all rows are there.
 """
 
 from __future__ import annotations
@@ -21,19 +23,19 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import gpu_isbi
+import gpu_pipeline
+import gpu_steps
 import isbi2015
 import torch
-from gpu_pipeline import EPOCHS, IMAGES, UNTRACKED, pipeline_rows, schedule_minutes
-from gpu_steps import step_rows
-from interleaved import machine
-
-from monai_landmarks.data.dataset import load_dataset
+from gpu_rows import Record, about, untracked
+from speed_data import make_dataset
 
 GOAL = "Goals: the paper's 350 epochs in 15 minutes on an H200; ISBI 2015 test 1 MRE 1.05 mm, 88 % below 2 mm."
 
@@ -49,8 +51,10 @@ class Size:
     batch: int = 18
     landmarks: int = 20
     steps: int = 30
-    images: int = IMAGES
+    # Of the paper's largest data set.
+    images: int = 329
     epochs: int = 5
+    schedule: int = 350
     isbi_epochs: int = 200
     isbi_second_epochs: int = 100
     isbi_batch: int = 8
@@ -58,140 +62,152 @@ class Size:
     workers: int = 8
 
 
-DRY = Size(side=64, batch=2, landmarks=2, steps=2, images=5, epochs=2, isbi_epochs=1, isbi_second_epochs=1,
+DRY = Size(side=64, batch=2, landmarks=2, steps=2, images=5, epochs=2, schedule=3, isbi_epochs=1, isbi_second_epochs=1,
            isbi_batch=2, isbi_images=2, workers=0)  # fmt: skip
+Cell = Callable[[Any], str]
+CELLS: dict[str, tuple[str, Cell]] = {
+    "images_per_second": ("images/s", lambda value: f"{value:.1f}"),
+    "share": ("share of the bare step", lambda value: f"{100 * value:.0f} %"),
+    "mb": ("memory, GB", lambda value: f"{value / 1000:.1f}"),
+    "epochs": ("epochs run", str),
+    "minutes": ("whole schedule, minutes", lambda value: f"{value:.1f}"),
+    "graph_breaks": ("graph breaks", str),
+}
+TRAINING = ("images_per_second", "share", "mb", "epochs", "minutes", "graph_breaks")
+TABLES = {
+    "steps": ("bare step", ("images_per_second", "mb", "graph_breaks")),
+    "pipeline": ("training, paper.yaml", TRAINING),
+    "schedule": ("training, paper.yaml, to its end", TRAINING),
+}
 
 
-def steps(size: Size, output: Path, device: torch.device, data: Path) -> list[str]:
-    rows = list(step_rows(device, size.side, size.batch, size.landmarks, size.steps))
-    _save(output, "steps", rows)
-    lines = [
-        f"| bare step, {size.side} x {size.side}, batch of {size.batch} | images/s | memory, GB |",
-        "|---|---|---|",
-    ]
-    return lines + [_line(row, ("images_per_second", "mb")) for row in rows]
+def minutes(epochs: int = 0, compiled: str | None = None) -> float:
+    """What a row may need on an H200: a process' start and its data, a compilation, and a second an epoch."""
+    return 0.5 + (2.5 if compiled else 0.0) + epochs / 60
 
 
-def pipeline(size: Size, output: Path, device: torch.device, data: Path) -> list[str]:
-    # On the disk that a training would write to.
-    with tempfile.TemporaryDirectory(prefix="pipeline-", dir=output) as folder:
-        rows = list(pipeline_rows(Path(folder), device, size.side, size.batch, size.images, size.epochs))
-    for row in rows:
-        if "seconds" in row:
-            row["minutes"] = schedule_minutes(row, size.epochs)
-    _save(output, "pipeline", rows)
-    source = "elapsed" if size.epochs == EPOCHS else f"from {size.epochs}"
-    about = f"{EPOCHS} epochs on {size.images} images, minutes ({source})"
-    lines = [f"| training, paper.yaml | images/s | share of the bare step | memory, GB | {about} |", "|---" * 5 + "|"]
-    return lines + [_line(row, ("images_per_second", "share", "mb", "minutes")) for row in rows]
+def steps(size: Size, record: Record, data: Path) -> None:
+    for variant in possible(gpu_steps.VARIANTS):
+        arguments = (variant, size.side, size.batch, size.landmarks, size.steps)
+        record.row("steps", variant.name, minutes(compiled=variant.compiled), gpu_steps.step_row, *arguments)
 
 
-def isbi(size: Size, output: Path, device: torch.device, data: Path) -> list[str]:
-    if not (data / "landmarks.csv").is_file():
-        return [f"ISBI 2015: {data / 'landmarks.csv'} is missing, so it is left out; --isbi names the folder."]
-    folder = Path(tempfile.mkdtemp(prefix="isbi2015-", dir=output))
-    file = isbi2015.make_dataset(data, folder, 0.0)
-    if size.isbi_images:
-        _keep_few(file, size.isbi_images)
-    common: dict[str, Any] = {"num_workers": size.workers, **UNTRACKED}
-    passes = {
-        "first pass": {
-            **common,
-            "max_epochs": size.isbi_epochs,
-            "longer_side": size.side,
-            "batch_size": size.isbi_batch,
-        },
-        "second pass": {**common, "max_epochs": size.isbi_second_epochs},
-    }
-    began = time.perf_counter()
-    seconds = isbi2015.train(folder, file, passes, validation=False)
-    dataset = load_dataset(file)
-    rows: dict[str, Any] = {}
-    untracked = {"validate#handlers#1#_disabled_": True} if UNTRACKED else {}
-    for name in passes:
-        results = isbi2015.evaluate(folder, file, name, "test", **untracked)
-        rows |= {f"{name}, against {r}": isbi2015.against(results, dataset, "test", r) for r in isbi2015.READERS}
-    result = {"train_seconds": seconds, "rows": rows, "passes": passes, "seconds": time.perf_counter() - began}
-    _save(output, "isbi", {**result, "folder": folder.name})
-    return isbi2015.table(result)
+def pipeline(size: Size, record: Record, data: Path) -> None:
+    for variant in possible(gpu_pipeline.VARIANTS):
+        train(size, record, "pipeline", variant, size.epochs, minutes(size.epochs, variant.compiled))
 
 
-PARTS: dict[str, Callable[[Size, Path, torch.device, Path], list[str]]] = {
+def schedule(size: Size, record: Record, data: Path) -> None:
+    done = [variant for variant in gpu_pipeline.VARIANTS if record.good("pipeline", variant.name)]
+    if not done:
+        record.lack("schedule: left out, no row of pipeline says which variant is the fastest")
+        return
+    rows = record.found["pipeline"]
+    fastest = min(done, key=lambda variant: rows[variant.name]["minutes"])
+    train(size, record, "schedule", fastest, size.schedule, 1 + 1.2 * rows[fastest.name]["minutes"])
+
+
+def train(size: Size, record: Record, part: str, variant: gpu_pipeline.Variant, epochs: int, may_need: float) -> None:
+    dataset = record.output / "made_up" / "dataset.json"
+    if not dataset.is_file():
+        make_dataset(dataset.parent, size.images, 20, (size.side, size.side))
+    # On the disk that a training would write to; anew, so that none continues another.
+    with tempfile.TemporaryDirectory(prefix="pipeline-", dir=record.output) as folder:
+        arguments = (variant, Path(folder), dataset, size.side, size.batch, epochs, size.schedule)
+        record.row(part, variant.name, may_need, gpu_pipeline.pipeline_row, *arguments)
+
+
+def isbi(size: Size, record: Record, data: Path) -> None:
+    folder = record.output / "isbi2015"
+    file = gpu_isbi.make_dataset(data, folder, size.isbi_images)
+    common: dict[str, Any] = {"num_workers": size.workers, **untracked("train#handlers")}
+    first = {"max_epochs": size.isbi_epochs, "longer_side": size.side, "batch_size": size.isbi_batch}
+    passes = {"first pass": {**common, **first}, "second pass": {**common, "max_epochs": size.isbi_second_epochs}}
+    for name, training in passes.items():
+        arguments = (folder, file, name, training, untracked("validate#handlers"))
+        if not record.row("isbi", name, minutes(training["max_epochs"]), gpu_isbi.isbi_row, *arguments):
+            # The second starts from the first.
+            break
+
+
+PARTS: dict[str, Callable[[Size, Record, Path], None]] = {
     "steps": steps,
     "pipeline": pipeline,
+    "schedule": schedule,
     "isbi": isbi,
 }
-# Minutes a part may need on an H200; it is not begun with less left.
-NEEDS = {"steps": 3.0, "pipeline": 4.0, "isbi": 8.0}
+USUAL = ("steps", "pipeline", "isbi")
 
 
-def run(size: Size, parts: Sequence[str], output: Path, data: Path, deadline: float) -> str:
-    """Run parts one after the other; their Markdown."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    output.mkdir(parents=True, exist_ok=True)
-    about = {
-        "device": torch.cuda.get_device_name() if device.type == "cuda" else "CPU",
-        "tracking": "none" if UNTRACKED else "MLflow",
-        **machine(),
-    }
-    lines: list[str] = []
+def possible(variants: Sequence[Any]) -> list[Any]:
+    """On a CPU nothing is compiled: it takes minutes and says nothing about a GPU."""
+    return [variant for variant in variants if torch.cuda.is_available() or not variant.compiled]
 
-    def tell(*more: str) -> None:
-        lines.extend(more)
-        print("\n".join(more), flush=True)
-        (output / "gpu.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
-    tell(f"{time.strftime('%Y-%m-%d')}: {json.dumps(about)}", "", GOAL)
-    began = time.perf_counter()
+def run(size: Size, parts: Sequence[str], output: Path, data: Path, deadline: float) -> list[str]:
+    """Run parts one after the other, whatever becomes of those before; what is lacking in the end, a line each."""
+    file = output / "gpu.md"
+    record = Record(output, asdict(size), deadline, lambda found: _write(file, report(found)))
+    record.row("about", "machine", 0.0, about)
     for part in parts:
-        started = time.perf_counter()
-        left = deadline - (started - began) / 60
-        if left < NEEDS[part]:
-            tell("", f"{part}: left out, {left:.0f} of {deadline:g} minutes are left and it may need {NEEDS[part]:g}.")
-        else:
-            tell("", *PARTS[part](size, output, device, data), "", f"({time.perf_counter() - started:.0f} s)")
+        try:
+            PARTS[part](size, record, data)
+        except Exception as error:
+            traceback.print_exc()
+            record.lack(f"{part}: {type(error).__name__}: {error}")
+    print(report(record.found))
+    return record.lacking
+
+
+def report(found: Mapping[str, Any]) -> str:
+    """Markdown of all that was found."""
+    lines = [json.dumps(found.get("about", {})), "", GOAL, ""]
+    for part, (title, keys) in TABLES.items():
+        if rows := found.get(part):
+            heads = [title, *(CELLS[key][0] for key in keys)]
+            lines += ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+            lines += [*(_line(name, row, keys) for name, row in rows.items()), ""]
+    rows = found.get("isbi", {})
+    lines += [f"{name} cannot be run: {row['fault']}\n" for name, row in rows.items() if "fault" in row]
+    if done := {name: row for name, row in rows.items() if "fault" not in row}:
+        blocks = {f"{name}, against {r}": block for name, row in done.items() for r, block in row["against"].items()}
+        seconds = {name: row["train_seconds"] for name, row in done.items()}
+        lines += isbi2015.table({"rows": blocks, "train_seconds": seconds})
     return "\n".join(lines)
 
 
-def _save(output: Path, part: str, content: Any) -> None:
-    file = output / "gpu.json"
-    known = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    file.write_text(json.dumps({**known, part: content}, indent=1) + "\n", encoding="utf-8")
-
-
-def _keep_few(file: Path, count: int) -> None:
-    dataset = load_dataset(file)
-    cases = [case for split in ("training", "test") for case in dataset.select(split)[:count]]
-    dataset.model_copy(update={"cases": cases}).save(file)
-
-
-def _line(row: dict[str, Any], keys: Sequence[str]) -> str:
+def _line(name: str, row: Mapping[str, Any], keys: Sequence[str]) -> str:
     """A row of a table; one that could not be run says why."""
     if "fault" in row:
-        return f"| {row['name']} | cannot be run: {row['fault'].replace('|', '/')} |" + " |" * (len(keys) - 1)
-    texts = {"mb": lambda mb: f"{mb / 1000:.1f}", "share": lambda share: f"{100 * share:.0f} %"}
-    cells = [texts.get(key, lambda value: f"{value:.3g}")(row[key]) for key in keys]
-    return "| " + " | ".join([row["name"], *cells]) + " |"
+        return f"| {name} | cannot be run: {row['fault'].replace('|', '/')} |" + " |" * (len(keys) - 1)
+    return "| " + " | ".join([name, *(CELLS[key][1](row[key]) if key in row else "" for key in keys)]) + " |"
+
+
+def _write(file: Path, text: str) -> None:
+    file.write_text(text + "\n", encoding="utf-8")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS))
+    parser.add_argument("--only", nargs="+", choices=list(PARTS), default=USUAL)
     parser.add_argument("--output", type=Path, help="default: runs/gpu, of a dry run runs/gpu_dry")
     parser.add_argument("--isbi", type=Path, default=Path("../shared/data/isbi2015"))
-    parser.add_argument("--deadline", type=float, default=25.0, help="minutes")
+    parser.add_argument("--deadline", type=float, default=22.0, help="minutes")
     parser.add_argument("--isbi-epochs", type=int, help="of the first pass on ISBI 2015")
     parser.add_argument("--isbi-second-epochs", type=int, help="of the second pass on ISBI 2015")
-    parser.add_argument("--full-schedule", action="store_true", help="all epochs of the paper's training")
+    parser.add_argument("--workers", type=int, help="processes that load ISBI 2015")
     parser.add_argument("--dry-run", action="store_true", help="in small, on a CPU")
     given = parser.parse_args()
     if not torch.cuda.is_available() and not given.dry_run:
         raise SystemExit("there is no GPU here; --dry-run shows on a CPU that the script works")
-    changes = {name: getattr(given, name) for name in ("isbi_epochs", "isbi_second_epochs") if getattr(given, name)}
-    changes |= {"epochs": EPOCHS} if given.full_schedule else {}
+    if "isbi" in given.only and not (given.isbi / "landmarks.csv").is_file():
+        raise SystemExit(f"{given.isbi / 'landmarks.csv'} is missing; --isbi names the folder, --only the other parts")
+    names = ("isbi_epochs", "isbi_second_epochs", "workers")
+    changes = {name: getattr(given, name) for name in names if getattr(given, name) is not None}
     size = replace(DRY if given.dry_run else Size(), **changes)
     output = given.output or Path("runs/gpu_dry" if given.dry_run else "runs/gpu")
-    run(size, given.only, output, given.isbi, given.deadline)
+    if lacking := run(size, given.only, output, given.isbi, given.deadline):
+        raise SystemExit("\n".join(["lacking, the same command makes them:", *lacking]))
 
 
 if __name__ == "__main__":

@@ -7,30 +7,25 @@ validation.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
-from gpu_steps import fast, forget_memory, memory_mb, seconds_of, synchronised
+from gpu_rows import untracked
+from gpu_steps import compilation, fast, memory_mb, seconds_of, synchronised, this_device
 from ignite.engine import Events
 from monai.bundle import ConfigWorkflow
 from monai.engines.workflow import Workflow
 from monai.utils import convert_to_tensor
-from speed_data import make_dataset
 from training_step import Content, bare_step
 
+from monai_landmarks.cores import available_cores
 from monai_landmarks.sharing.bundles import shipped_bundles
 
-# Of the paper's largest data set.
-IMAGES, EPOCHS = 329, 350
-# Without MLflow on the machine nothing is tracked.
-UNTRACKED = {} if find_spec("mlflow") else {"train#handlers#10#_disabled_": True}
 PREFETCH = {
-    "num_workers": min(8, os.cpu_count() or 1),
+    "num_workers": min(8, available_cores()),
     "train#dataloader#pin_memory": torch.cuda.is_available(),
     "train#trainer#non_blocking": True,
 }
@@ -38,12 +33,12 @@ PREFETCH = {
 
 @dataclass(frozen=True)
 class Variant:
-    """How batches reach the network, and how that is run.
+    """How batches reach the network, and how that is run; on a GPU all train in bfloat16, as train.yaml has it.
 
     Attributes:
         options: config entries.
         on_device: all images lie on the device; the paper's recipe augments none.
-        tuned: TF32 and cuDNN's own choice of algorithms.
+        tuned: cuDNN's own choice of algorithms, and TF32 for what is left in float32.
         compiled: a mode of torch.compile.
     """
 
@@ -55,11 +50,11 @@ class Variant:
 
 
 VARIANTS = (
-    Variant("as configured", tuned=False),
-    Variant("TF32, cuDNN chooses"),
-    Variant("the same, prefetching workers, pinned memory", PREFETCH),
-    Variant("the same, images on the device", on_device=True),
-    Variant("the same, images on the device, torch.compile", on_device=True, compiled="default"),
+    Variant("as configured (bfloat16)", tuned=False),
+    Variant("cuDNN chooses"),
+    Variant("cuDNN chooses, prefetching workers, pinned memory", PREFETCH),
+    Variant("cuDNN chooses, images on the device", on_device=True),
+    Variant("cuDNN chooses, images on the device, torch.compile", on_device=True, compiled="default"),
 )
 
 
@@ -87,27 +82,41 @@ class DeviceBatches:
             yield {key: values[chosen] for key, values in self.data.items()}
 
 
-def pipeline_rows(folder: Path, device: torch.device, side: int, batch: int, images: int, epochs: int) -> Iterator[Any]:
-    """A row for each variant; on a CPU nothing is compiled, as in `step_rows`.
+def pipeline_row(
+    variant: Variant, folder: Path, dataset: Path, side: int, batch: int, epochs: int, schedule: int
+) -> dict[str, Any]:
+    """A training with one variant. For a process of its own: its settings stay.
 
     - images_per_second: images of an epoch by `epoch_seconds`.
     - share: of those of the bare step, with the same settings and a whole batch.
-    - mb: largest memory of the training.
+    - mb: largest memory of the training; graph_breaks: where it is compiled.
     - seconds, epoch_seconds: as `timed_run` gives them.
+    - minutes: of `schedule` epochs, of which `epochs` are run, at least 2.
 
     Args:
         folder: a new one; a training that continued would be too short.
     """
-    dataset = make_dataset(folder / "data", images, 20, (side, side))
-    for number, variant in enumerate(VARIANTS):
-        if variant.compiled and device.type == "cpu":
-            continue
-        try:
-            yield _row(variant, folder / str(number), dataset, device, side, batch, epochs)
-        except Exception as error:
-            if variant.compiled is None:
-                raise
-            yield {"name": variant.name, "fault": f"{type(error).__name__}: {str(error).partition(chr(10))[0][:160]}"}
+    device = this_device()
+    content = _content(variant, folder, dataset, side, batch, epochs)
+    if variant.tuned:
+        fast(device)
+    with compilation(content("network"), variant.compiled) as compiled:
+        loader = _loader(variant, content, batch, device)
+        seconds, epoch = timed_run(content("train#trainer"), device)
+        row = {"mb": memory_mb(device), **compiled()}
+        # All are asked for, so that no worker prepares others beside the bare step.
+        first, *_ = loader
+        bare = seconds_of(bare_step(content, first), device, max(2, len(loader)))
+    images_per_second = min(len(loader) * batch, len(content("train#dataset"))) / epoch
+    return {
+        "images_per_second": images_per_second,
+        "share": images_per_second * bare / batch,
+        **row,
+        "epochs": epochs,
+        "seconds": seconds,
+        "epoch_seconds": epoch,
+        "minutes": schedule_minutes(seconds, epoch, schedule - epochs),
+    }
 
 
 def timed_run(trainer: Workflow, device: torch.device) -> tuple[float, float]:
@@ -120,41 +129,21 @@ def timed_run(trainer: Workflow, device: torch.device) -> tuple[float, float]:
     return synchronised(device) - began, (ends[-1] - ends[0]) / (len(ends) - 1)
 
 
-def schedule_minutes(row: dict[str, Any], epochs: int) -> float:
-    """Minutes of the paper's epochs: those that `epochs` of them took, and the missing ones as long as their mean.
+def schedule_minutes(seconds: float, epoch_seconds: float, missing: int) -> float:
+    """Minutes of a training: of the epochs that were run, and of the missing ones at the mean of those after the first.
 
-    The mean is that of the epochs after the first. With all epochs it is the time that they took, and nothing else.
+    With none missing it is the time that they took, and nothing else.
     """
-    return float(row["seconds"] + (EPOCHS - epochs) * row["epoch_seconds"]) / 60
+    return (seconds + missing * epoch_seconds) / 60
 
 
-def _row(
-    variant: Variant, folder: Path, dataset: Path, device: torch.device, side: int, batch: int, epochs: int
-) -> dict[str, Any]:
-    forget_memory(device)
-    content = _content(variant, folder, dataset, side, batch, epochs)
-    if variant.tuned:
-        fast(device)
-    if variant.compiled:
-        content("network").compile(mode=variant.compiled)
-    trainer, loader = content("train#trainer"), content("train#dataloader")
-    if variant.on_device:
-        loader = DeviceBatches(content("train#dataset"), batch, device)
-        trainer.data_loader, trainer.state.epoch_length = loader, len(loader)
-    seconds, epoch = timed_run(trainer, device)
-    mb = memory_mb(device)
-    # All are asked for, so that no worker prepares others beside the bare step.
-    first, *_ = loader
-    bare = seconds_of(bare_step(content, first), device, max(2, len(loader)))
-    images_per_second = min(len(loader) * batch, len(content("train#dataset"))) / epoch
-    return {
-        "name": variant.name,
-        "images_per_second": images_per_second,
-        "share": images_per_second * bare / batch,
-        "mb": mb,
-        "seconds": seconds,
-        "epoch_seconds": epoch,
-    }
+def _loader(variant: Variant, content: Content, batch: int, device: torch.device) -> Any:
+    """What the trainer takes its batches from."""
+    if not variant.on_device:
+        return content("train#dataloader")
+    trainer, loader = content("train#trainer"), DeviceBatches(content("train#dataset"), batch, device)
+    trainer.data_loader, trainer.state.epoch_length = loader, len(loader)
+    return loader
 
 
 def _content(variant: Variant, folder: Path, dataset: Path, side: int, batch: int, epochs: int) -> Content:
@@ -173,7 +162,7 @@ def _content(variant: Variant, folder: Path, dataset: Path, side: int, batch: in
         max_epochs=epochs,
         val_interval=epochs + 1,
         progress=False,
-        **{**UNTRACKED, **variant.options},
+        **{**untracked("train#handlers"), **variant.options},
     )
     workflow.initialize()
     content: Content = workflow.parser.get_parsed_content

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import gc
+import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
 from monai_landmarks.curriculum import paper
 from monai_landmarks.engines.footprint import peak_memory
@@ -36,6 +39,10 @@ VARIANTS = (
 )
 
 
+def this_device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def synchronised(device: torch.device) -> float:
     """The time when everything that was asked of the device is done."""
     if device.type == "cuda":
@@ -44,24 +51,39 @@ def synchronised(device: torch.device) -> float:
 
 
 def memory_mb(device: torch.device) -> float:
-    """Largest memory since `forget_memory`: the device's, on a CPU the process' resident one."""
+    """Largest memory of this process so far: the device's, on a CPU the resident one."""
     return torch.cuda.max_memory_allocated(device) / 1e6 if device.type == "cuda" else peak_memory() / 1e6
 
 
-def forget_memory(device: torch.device) -> None:
-    """Start to count anew, without what was run before: a training is a web of references to itself."""
-    gc.collect()
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats(device)
-
-
 def fast(device: torch.device) -> None:
-    """TF32, and cuDNN free to choose its algorithms; MONAI's set_determinism forbids both."""
+    """cuDNN free to choose its algorithms, which MONAI's set_determinism forbids, and TF32 for what is in float32.
+
+    Convolutions in float32 use TF32 by PyTorch's default already.
+    """
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")
         torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = True, False
-        torch.backends.cudnn.allow_tf32 = True
+
+
+@contextmanager
+def compilation(network: nn.Module, mode: str | None) -> Iterator[Callable[[], dict[str, int]]]:
+    """torch.compile with nothing of an earlier one's on the disk; None compiles nothing. Yields `graph_breaks` so far.
+
+    Each size of batch is compiled for itself: a graph for any size would be used for the common one too, and be slower.
+    The blocks of a network share their code, and so one limit of compilations, beyond which they would silently run
+    uncompiled: it is raised.
+    """
+    if mode is None:
+        yield lambda: {}
+        return
+    from torch._dynamo import config
+    from torch._dynamo.utils import counters
+
+    with tempfile.TemporaryDirectory(prefix="inductor-", ignore_cleanup_errors=True) as cache:
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
+        config.recompile_limit = 256
+        network.compile(mode=mode, dynamic=False)
+        yield lambda: {"graph_breaks": sum(counters["graph_break"].values())}
 
 
 def seconds_of(work: Callable[[], object], device: torch.device, count: int, warm_up: int = 3) -> float:
@@ -74,32 +96,26 @@ def seconds_of(work: Callable[[], object], device: torch.device, count: int, war
     return (synchronised(device) - began) / count
 
 
-def step_rows(device: torch.device, side: int, batch: int, landmarks: int, steps: int) -> Iterator[dict[str, Any]]:
-    """images_per_second and mb of each variant; `fault` in place of them where one cannot be run.
+def step_row(variant: Variant, side: int, batch: int, landmarks: int, steps: int) -> dict[str, Any]:
+    """images_per_second and mb of a variant, and graph_breaks where it is compiled.
 
-    On a CPU nothing is compiled: it takes minutes and says nothing about a GPU.
+    For a process of its own: its settings stay.
     """
+    device = this_device()
     fast(device)
-    for variant in VARIANTS:
-        if variant.compiled and device.type == "cpu":
-            continue
-        forget_memory(device)
-        try:
-            seconds = seconds_of(_step(variant, device, side, batch, landmarks), device, steps)
-        # torch.compile needs a compiler and a card that it knows; whatever it says is the row's text.
-        except Exception as error:
-            yield {"name": variant.name, "fault": f"{type(error).__name__}: {str(error).partition(chr(10))[0][:160]}"}
-            continue
-        yield {"name": variant.name, "images_per_second": batch / seconds, "mb": memory_mb(device)}
-
-
-def _step(variant: Variant, device: torch.device, side: int, batch: int, landmarks: int) -> Callable[[], None]:
-    memory_format = torch.channels_last if variant.channels_last else torch.contiguous_format
     torch.manual_seed(0)
     network = LandmarkUNet(landmarks).to(device).train()
+    with compilation(network, variant.compiled) as compiled:
+        step = _step(network, variant, device, side, batch, landmarks)
+        seconds = seconds_of(step, device, steps)
+        return {"images_per_second": batch / seconds, "mb": memory_mb(device), **compiled()}
+
+
+def _step(
+    network: nn.Module, variant: Variant, device: torch.device, side: int, batch: int, landmarks: int
+) -> Callable[[], None]:
+    memory_format = torch.channels_last if variant.channels_last else torch.contiguous_format
     network.to(memory_format=memory_format)  # type: ignore[call-overload]
-    if variant.compiled:
-        network.compile(mode=variant.compiled)
     optimizer, loss = torch.optim.AdamW(network.parameters()), RegionBCE()
     image = torch.rand(batch, 1, side, side, device=device).to(memory_format=memory_format)
     points = side * torch.rand(batch, landmarks, 2, device=device)

@@ -14,14 +14,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-from experiments import Experiment, run_experiment
+from experiments import Experiment, parameters, run_experiment
 
+from monai_landmarks.engines.footprint import peak_memory
 from monai_landmarks.engines.processes import in_own_process
 from monai_landmarks.handlers.history import read_history
 from monai_landmarks.metrics.tables import mean_text, number
@@ -47,11 +46,9 @@ def measure(folder: Path, name: str, row: tuple[str, tuple[str, ...], dict[str, 
     if measured_file.is_file():
         measured: dict[str, Any] = json.loads(measured_file.read_text(encoding="utf-8"))
         return {**result, **measured}
-    weights = torch.load(folder / name / "bundle" / "models" / "model.pt", map_location="cpu", weights_only=True)
-    counted = [value.numel() for key, value in weights.items() if "running_" not in key and "num_batches" not in key]
     measured = {
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "parameters": sum(counted),
+        "peak_mb": peak_memory() / 1e6,
+        "parameters": parameters(folder / name / "bundle" / "models" / "model.pt"),
         "epoch_seconds": min(line["seconds"] for line in read_history(folder / name / "history.csv")),
     }
     measured_file.write_text(json.dumps(measured) + "\n", encoding="utf-8")
@@ -86,7 +83,7 @@ def markdown(title: str, results: Mapping[str, Any]) -> list[str]:
             *(f"{100 * block['sdr'][radius]:.1f} %" for radius in radii),
         ]
         cells += [str(result["epochs"]), f"{result['train_seconds'] / 60:.1f} min"]
-        cells += [f"{result['peak_mb'] / 1024:.1f} GB", f"{result['parameters'] / 1e6:.1f} M"]
+        cells += [f"{result['peak_mb'] / 1000:.1f} GB", f"{result['parameters'] / 1e6:.1f} M"]
         lines.append("| " + " | ".join(cells) + " |")
     return [*lines, ""]
 

@@ -14,6 +14,8 @@ from typing import Any
 
 import torch
 
+from monai_landmarks.cores import available_cores
+
 FOLDER = Path("runs/benchmarks")
 
 
@@ -58,7 +60,7 @@ def interleave(
 def machine() -> dict[str, Any]:
     """What a time depends on besides the code."""
     return {
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": available_cores(),
         "threads": torch.get_num_threads(),
         "load": [round(value, 2) for value in os.getloadavg()],
         "python": platform.python_version(),

@@ -61,7 +61,7 @@ TABLE_1: dict[str, PublishedSet] = {
 # Mean error in mm of five points of the pelvis radiograph and their mean, left and right pooled.
 POINTS = ("teardrop", "inferior ischium", "lesser trochanter", "greater trochanter", "sacrococcygeal junction")
 TABLE_2: dict[str, tuple[float, ...]] = {
-    f"published ({NOTE})": (2.19, 3.43, 2.13, 2.06, 8.17, 3.60),
+    f"the paper ({NOTE})": (2.19, 3.43, 2.13, 2.06, 8.17, 3.60),
     "Mulford et al. (published, 1,000 other images)": (2.7, 3.1, 2.1, 3.0, 5.6, 3.3),
 }
 # Our names of these points in the preset pelvis-radiograph.

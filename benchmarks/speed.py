@@ -1,6 +1,6 @@
 """Images a second of every part, each beside its limit or a peer, with growth over landmarks and size; memory.
 
-    python benchmarks/speed.py                     # on an idle machine with two cores: about 25 minutes
+    python benchmarks/speed.py                     # on an idle machine with two cores: about 35 minutes
     python benchmarks/speed.py --only reading      # one part; several can be named; the others' rows stay
     python benchmarks/speed.py --tiny              # every row in small: about two minutes, the numbers mean nothing
 
@@ -12,6 +12,7 @@
 - decoding: points below the pixel against the largest pixel alone.
 - simulation: a core, and two processes against one.
 - regions: targets of one image against writing a tensor of their size once.
+- allocator: a step and a prediction with freed memory kept, as in every run of a bundle, against memory given back.
 - memory: the largest resident memory of a process that does one of these alone.
 
 Times are medians of interleaved pairs. Writes runs/benchmarks/speed.json and speed.md, --tiny speed_tiny.*.
@@ -27,6 +28,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from interleaved import FOLDER, write
+from speed_allocator import allocator_rows
 from speed_data import write_dicoms
 from speed_memory import bare_memory, prediction_memory, reading_memory, trainer_memory
 from speed_parts import REGIONS, region_rows, simulation_row, workers_row
@@ -122,6 +124,11 @@ def regions(size: Size, _: Path) -> Iterator[Row]:
     yield from in_own_process("regions", region_rows, plan)
 
 
+def allocator(size: Size, _: Path) -> Iterator[Row]:
+    for side, number, landmarks, pairs in size.grid():
+        yield from allocator_rows(side, landmarks, size.training_batches[number], pairs)
+
+
 def memory(size: Size, _: Path) -> Iterator[Row]:
     for side, number, landmarks, _pairs in size.grid():
         for measure in (bare_memory, trainer_memory):
@@ -137,7 +144,7 @@ def memory(size: Size, _: Path) -> Iterator[Row]:
 
 
 PARTS: dict[str, Callable[[Size, Path], Iterator[Row]]] = {
-    part.__name__: part for part in (training, reading, prediction, decoding, simulation, regions, memory)
+    part.__name__: part for part in (training, reading, prediction, decoding, simulation, regions, allocator, memory)
 }
 
 

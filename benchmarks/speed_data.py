@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
+from typing import Any
 
-import imagecodecs
 import numpy as np
 from PIL import Image
 from pydicom import dcmread
@@ -27,13 +25,14 @@ from monai_landmarks.data.dataset import Annotation, Case, LandmarkDataset
 from monai_landmarks.scheme import Landmark, Scheme
 from monai_landmarks.simulate.dataset import simulate_case
 
-# How each transfer syntax is written; lossy JPEG 2000 at about 10 : 1. RLE and raw are pydicom's.
-ENCODERS: dict[UID, Callable[[np.ndarray], bytes | bytearray]] = {
-    JPEG2000Lossless: partial(imagecodecs.jpeg2k_encode, level=0, reversible=True, codecformat="j2k"),
-    JPEG2000: partial(imagecodecs.jpeg2k_encode, level=86, codecformat="j2k"),
-    JPEGLSLossless: imagecodecs.jpegls_encode,
-    JPEGLosslessSV1: partial(imagecodecs.jpeg8_encode, lossless=True, bitspersample=12),
-    JPEGExtended12Bit: partial(imagecodecs.jpeg8_encode, level=95, bitspersample=12),
+# How each transfer syntax is written: a function of imagecodecs and its options; lossy JPEG 2000 at about 10 : 1.
+# RLE and raw are pydicom's.
+ENCODERS: dict[UID, tuple[str, dict[str, Any]]] = {
+    JPEG2000Lossless: ("jpeg2k_encode", {"level": 0, "reversible": True, "codecformat": "j2k"}),
+    JPEG2000: ("jpeg2k_encode", {"level": 86, "codecformat": "j2k"}),
+    JPEGLSLossless: ("jpegls_encode", {}),
+    JPEGLosslessSV1: ("jpeg8_encode", {"lossless": True, "bitspersample": 12}),
+    JPEGExtended12Bit: ("jpeg8_encode", {"level": 95, "bitspersample": 12}),
 }
 SYNTAXES: tuple[UID, ...] = (*ENCODERS, RLELossless, ExplicitVRLittleEndian)
 
@@ -66,6 +65,9 @@ def make_dataset(folder: Path, count: int, landmarks: int, size: tuple[int, int]
 
 def write_dicoms(folder: Path, side: int) -> dict[UID, Path]:
     """One simulated pelvis, enlarged to side x side and with the detector's noise, in every transfer syntax."""
+    # Not where only `make_dataset` is needed: it is large.
+    import imagecodecs
+
     folder.mkdir(parents=True, exist_ok=True)
     case = simulate_case(folder, "pelvis-radiograph", seed=0, index=0)
     dataset = dcmread(folder / Path(case.image).name)
@@ -79,7 +81,8 @@ def write_dicoms(folder: Path, side: int) -> dict[UID, Path]:
         dataset.set_pixel_data(pixels, dataset.PhotometricInterpretation, 12)
         dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
         if syntax in ENCODERS:
-            dataset.PixelData = encapsulate([bytes(ENCODERS[syntax](pixels))])
+            encode, options = ENCODERS[syntax]
+            dataset.PixelData = encapsulate([bytes(getattr(imagecodecs, encode)(pixels, **options))])
             dataset["PixelData"].VR, dataset["PixelData"].is_undefined_length = "OB", True
             dataset.file_meta.TransferSyntaxUID = syntax
         elif syntax == RLELossless:

@@ -13,6 +13,7 @@ from speed_row import Row
 from speed_training import made_up_bundle
 from training_step import bare_step
 
+from monai_landmarks.engines.allocator import keep_freed_memory
 from monai_landmarks.engines.footprint import peak_memory
 from monai_landmarks.sharing.export_formats import FORMATS
 
@@ -40,6 +41,7 @@ def trainer_memory(side: int, landmarks: int, batch_size: int) -> Row:
 @torch.no_grad()
 def prediction_memory(folder: Path, name: str, side: int, landmarks: int, batch: int) -> Row:
     """Two predictions by one backend; name "" is PyTorch."""
+    keep_freed_memory()
     torch.set_num_threads(1)
     image = torch.rand(batch, 1, side, side)
     run = FORMATS[name].read(export_file(folder, name, landmarks), DIGEST) if name else network_of(landmarks)

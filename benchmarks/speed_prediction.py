@@ -13,6 +13,7 @@ from speed_row import Row, paired
 from torch import Tensor
 
 from monai_landmarks.codecs.decode import ArgmaxCodec, Categorical, LocalSoftArgmaxCodec
+from monai_landmarks.engines.allocator import keep_freed_memory
 from monai_landmarks.networks.unet import LandmarkUNet
 from monai_landmarks.sharing.export_formats import FORMATS
 
@@ -29,6 +30,7 @@ def network_of(landmarks: int) -> LandmarkUNet:
 
 def prediction_rows(folder: Path, plan: Sequence[tuple[str, int, int, int, int, int]]) -> list[Row]:
     """A row for each backend, side, landmarks, batch, threads and pairs; the exported files stay in the folder."""
+    keep_freed_memory()
     write_exports(folder, {one[2]: None for one in plan})
     return [_prediction_row(folder, *one) for one in plan]
 
@@ -64,6 +66,7 @@ def _prediction_row(folder: Path, name: str, side: int, landmarks: int, batch: i
 
 def decoding_rows(plan: Sequence[tuple[int, int, int]]) -> list[Row]:
     """From logits to points below the pixel, against looking for the largest pixel; by side, landmarks and pairs."""
+    keep_freed_memory()
     torch.set_num_threads(1)
     return [_decoding_row(*one) for one in plan]
 

@@ -57,6 +57,13 @@ def markdown(rows: Sequence[Row]) -> list[str]:
     return lines + ["| " + " | ".join(_cells(row)) + " |" for row in rows]
 
 
+def _number(value: float | None) -> str:
+    """Three digits, or all before the point."""
+    if value is None:
+        return DASH
+    return f"{value:.0f}" if value >= 1000 else f"{value:.3g}"
+
+
 def _cells(row: Row) -> list[str]:
     ratio = DASH if row.ratio is None else f"{row.ratio:.3g}"
     if row.quartiles is not None:
@@ -67,10 +74,10 @@ def _cells(row: Row) -> list[str]:
         row.what,
         row.size,
         DASH if row.landmarks is None else str(row.landmarks),
-        DASH if row.ms is None else f"{row.ms:.3g}",
-        DASH if row.ms is None else f"{1000 / row.ms:.3g}",
+        _number(row.ms),
+        DASH if row.ms is None else _number(1000 / row.ms),
         row.against or DASH,
-        DASH if row.other_ms is None else f"{row.other_ms:.3g}",
+        _number(row.other_ms),
         ratio,
         (row.target + held) or DASH,
         DASH if row.mb is None else f"{row.mb:.0f}",

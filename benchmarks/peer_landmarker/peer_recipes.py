@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from landmarker.heatmap import GaussianHeatmapGenerator
 from landmarker.heatmap.decoder import coord_local_soft_argmax
 from landmarker.losses import GaussianHeatmapL2Loss, NLLLoss
@@ -89,7 +90,9 @@ def our_network(landmarks: int) -> nn.Module:
     """The U-Net and the ImageNet encoder of monai_landmarks."""
     from monai_landmarks.networks.unet import LandmarkUNet
 
-    return LandmarkUNet(landmarks, encoder_weights="package")
+    network: nn.Module = LandmarkUNet(landmarks, encoder_weights="package")
+    # As our own rows have it: faster on a CPU.
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,6 @@ def test_a_peers_row_is_read_back_and_refused_with_other_settings(tmp_path, monk
     def run(command, **_):
         started.append(command)
         folder = tmp_path / "rows" / name.replace(":", "")
-        folder.mkdir(parents=True)
         (folder / "run.json").write_text(json.dumps({"epochs": 3}))
         predictions(folder / "predictions.csv", ["validation,made_2,point_0,1,1", "validation,made_2,point_1,2,2"])
 
