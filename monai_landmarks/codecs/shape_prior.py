@@ -20,6 +20,9 @@ from monai_landmarks.data.dataset import LandmarkDataset
 from monai_landmarks.errors import ConfigError
 
 MINIMUM_LANDMARKS = 4
+# Shapes to fit on, and shapes that every landmark is in: each of the five folds of the check holds one out. The fewer
+# there are, the larger the inflation, and the rarer a point is called implausible.
+MINIMUM_SHAPES = 5
 # The pose's standard deviation in the model's frame, whose shapes have the size 1: no pose is unlikely.
 FREE_POSE = 10.0
 ROUNDS = 12
@@ -85,16 +88,16 @@ class ShapePrior:
         self.reflection = reflection
 
     @classmethod
-    def fit(cls, points: np.ndarray | Tensor, minimum: int = 20, reflection: bool = False) -> ShapePrior:
+    def fit(cls, points: np.ndarray | Tensor, reflection: bool = False) -> ShapePrior:
         """Fit on training points (N, K, 2), original pixels (isotropic), NaN where unlabelled or absent.
 
         Allow a `reflection` where a landmark has one name on both sides of the body (a knee's medial condyle); with
         left/right pairs it would excuse swapped sides.
 
         Raises:
-            ConfigError: fewer than four landmarks, fewer than `minimum` shapes with at least half of their landmarks,
-                a landmark in fewer than five of them, or shapes that no one Gaussian describes: more than 1 % of
-                the points of held-out shapes would be called implausible.
+            ConfigError: fewer than four landmarks, fewer than five shapes with at least half of their landmarks, a
+                landmark in fewer than five of them, or shapes that no one Gaussian describes: more than 1 % of the
+                points of held-out shapes would be called implausible.
         """
         shapes = torch.as_tensor(np.asarray(points, dtype=np.float64))
         count = shapes.shape[1]
@@ -102,14 +105,16 @@ class ShapePrior:
             raise ConfigError(f"shape prior: {count} landmarks have no shape to judge by; {MINIMUM_LANDMARKS} do")
         seen = torch.isfinite(shapes).all(-1)
         shapes = shapes[seen.sum(1) >= max(3, count / 2)]
-        if len(shapes) < minimum:
+        if len(shapes) < MINIMUM_SHAPES:
             raise ConfigError(
-                f"shape prior: {len(shapes)} training images have at least half of the landmarks, {minimum} are "
+                f"shape prior: {len(shapes)} training images have at least half of the landmarks, {MINIMUM_SHAPES} are "
                 "needed; annotate more, or train without a prior"
             )
-        rare = torch.nonzero(torch.isfinite(shapes).all(-1).sum(0) < 5).flatten().tolist()
+        rare = torch.nonzero(torch.isfinite(shapes).all(-1).sum(0) < MINIMUM_SHAPES).flatten().tolist()
         if rare:
-            raise ConfigError(f"shape prior: landmarks number {rare} are in fewer than 5 training images")
+            raise ConfigError(
+                f"shape prior: landmarks number {rare} are in fewer than {MINIMUM_SHAPES} training images"
+            )
         mean, covariance = fit_gaussian(shapes, reflection)
         return cls(mean, covariance, _checked_inflation(shapes, reflection), len(shapes), reflection)
 
@@ -273,7 +278,7 @@ def _checked_inflation(shapes: Tensor, reflection: bool, folds: int = 5) -> floa
     return inflation
 
 
-def training_prior(dataset: LandmarkDataset, reader: str = "mean", minimum: int = 20) -> ShapePrior | None:
+def training_prior(dataset: LandmarkDataset, reader: str = "mean") -> ShapePrior | None:
     """The prior of a data set's training split; None, and a line in the log, where none can be fitted (`fit`).
 
     Mirror images are one shape where the scheme has no left/right pairs: such data mix left and right limbs.
@@ -281,7 +286,7 @@ def training_prior(dataset: LandmarkDataset, reader: str = "mean", minimum: int 
     points = [item["points"][0] for item in dataset.datalist("training", reader)]
     reflection = not any(landmark.pair for landmark in dataset.scheme.landmarks)
     try:
-        return ShapePrior.fit(np.reshape(points, (-1, len(dataset.names), 2)), minimum, reflection)
+        return ShapePrior.fit(np.reshape(points, (-1, len(dataset.names), 2)), reflection)
     except ConfigError as error:
         logger.info("Decoding goes without a shape prior: %s", error)
         return None
