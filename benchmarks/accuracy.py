@@ -10,7 +10,9 @@ Each row trains at one input size for as many epochs as fit into the time (some 
 own; the last weights are scored once on validation and test images. Nothing is chosen on the test images. ISBI 2015
 (--isbi): of its 148 training images that are not in test 1 too, 118 train and 30 validate; test 1 against the mean of
 both readers. Simulated pelvis: 150, 30 and 60 images. The curve trains on nested subsets; "all" adds the validation
-images. Rows of `landmarker` need its environment: benchmarks/peer_landmarker/make_env.py.
+images. The pelvis gets a row for each question: no schedule, another shape, the other loss, and other methods in their
+best form on ISBI 2015's validation images. Rows of `landmarker` need its environment:
+benchmarks/peer_landmarker/make_env.py.
 
 Finished rows are read back, so a killed run goes on. Writes OUTPUT/accuracy.md and accuracy.json; rows that stand there
 already stay.
@@ -26,13 +28,28 @@ from pathlib import Path
 from typing import Any
 
 from accuracy_data import ISBI, PELVIS, isbi, pelvis, subset
-from accuracy_peer import PEERS, available, run_peer
-from accuracy_rows import CURVE, DEFAULT, ROWS, TPL
+from accuracy_peer import BEST_PEER, PEERS, available, run_peer
+from accuracy_rows import BEST_HEATMAP, DEFAULT, HOURGLASS, ONE_SHOT, ROWS, TPL
 from accuracy_run import Task, run_row
 from accuracy_table import TEST, VALIDATION, against_peer, table
 from interleaved import machine
 
 NAMES = (*ROWS, TPL, *PEERS)
+ROWS_OF: dict[str, tuple[str, ...]] = {
+    ISBI: NAMES,
+    PELVIS: (
+        DEFAULT,
+        "one pixel",
+        "disk",
+        "re-weighted BCE",
+        "the paper's recipe",
+        BEST_HEATMAP,
+        HOURGLASS,
+        ONE_SHOT,
+        TPL,
+        BEST_PEER,
+    ),
+}
 ALL = "all"
 
 
@@ -44,17 +61,15 @@ class Size:
         longer_side: of the input.
         minutes: of training a row; 0 for two epochs.
         pelvis: simulated training, validation and test images.
-        curve: training images of the curve's rows.
-        rows: names of rows.
-        curve_rows: names of the curve's rows.
+        curve: training images of the curve's rows; none for no curve.
+        rows: names of rows; None for all of each data set.
     """
 
     longer_side: int = 256
     minutes: float = 5.0
     pelvis: tuple[float, float, float] = (150, 30, 60)
     curve: tuple[int, ...] = (5, 10, 25, 50, 100)
-    rows: tuple[str, ...] = NAMES
-    curve_rows: tuple[str, ...] = CURVE
+    rows: tuple[str, ...] | None = None
 
     def budget(self) -> dict[str, Any]:
         """What all rows of one table must share."""
@@ -66,8 +81,7 @@ TINY = Size(
     minutes=0.0,
     pelvis=(6, 2, 2),
     curve=(3,),
-    rows=(DEFAULT, "Gaussian heat-map, MSE, k = 10", "KNEEL's hourglass", TPL),
-    curve_rows=(DEFAULT,),
+    rows=(DEFAULT, BEST_HEATMAP, HOURGLASS, TPL),
 )
 
 
@@ -93,17 +107,18 @@ def rows_of(task: Task, names: Sequence[str]) -> Iterator[tuple[str, dict[str, A
             yield name, run_peer(task, name)
 
 
-def curve_of(task: Task, size: Size) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Results by method and number of training images."""
-    for name in size.curve_rows:
-        for count in size.curve:
-            folder = task.folder.parent / f"{count} images"
-            file = subset(task.file, count, folder)
-            scored = {label: (file, split) for label, (_, split) in task.evaluations.items()}
-            yield f"{name}, {count} images", run_row(replace(task, folder=folder, file=file, evaluations=scored), name)
+def curve_of(task: Task, counts: Sequence[int]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Results of our recipe by number of training images, then with the validation images too; none without numbers."""
+    for count in counts:
+        folder = task.folder.parent / f"{count} images"
+        file = subset(task.file, count, folder)
+        scored = {label: (file, split) for label, (_, split) in task.evaluations.items()}
+        few = replace(task, folder=folder, file=file, evaluations=scored)
+        yield f"{DEFAULT}, {count} images", run_row(few, DEFAULT)
+    if counts:
         everything = {TEST: task.evaluations[TEST]}
         folder = task.folder.parent / f"{ALL} images"
-        yield f"{name}, {ALL}", run_row(replace(task, folder=folder, evaluations=everything, refit=True), name)
+        yield f"{DEFAULT}, {ALL}", run_row(replace(task, folder=folder, evaluations=everything, refit=True), DEFAULT)
 
 
 def run(
@@ -118,7 +133,8 @@ def run(
     about = {**size.budget(), "seed": seed}
     found = _read(output, about)
     for name, task in tasks(output, size, isbi_data, seed, data):
-        parts = {name: rows_of(task, size.rows), f"{name}, number of training images": curve_of(task, size)}
+        names = ROWS_OF[name] if size.rows is None else size.rows
+        parts = {name: rows_of(task, names), f"{name}, number of training images": curve_of(task, size.curve)}
         for title, results in parts.items():
             rows = found.setdefault(title, {})
             for row, result in results:
@@ -179,7 +195,7 @@ def main() -> None:
     if given.rows or given.curve:
         changes["rows"] = tuple(given.rows or ())
     if given.rows and not given.curve:
-        changes["curve_rows"] = ()
+        changes["curve"] = ()
     size = replace(TINY if given.tiny else Size(), **changes)
     output = given.output or Path("runs/accuracy_tiny" if given.tiny else "runs/accuracy")
     found = run(output, size, None if given.tiny else given.isbi, given.seed, given.data)

@@ -22,6 +22,7 @@ from monai_landmarks.transforms.load import LoadRadiographd
 
 HERE = Path(__file__).parent
 ENVIRONMENT = Path(os.environ.get("PEER_LANDMARKER_ENV", "runs/peer_landmarker/env"))
+BEST_PEER = "landmarker: our network with its ImageNet encoder, cross-entropy"
 # The row's name: the recipe in peer_recipes.py.
 RECIPES = {
     "landmarker: SCN, its notebook's settings": "scn",
@@ -32,7 +33,7 @@ RECIPES = {
     "landmarker: MONAI's U-Net, cross-entropy": "unet-nll",
     "landmarker: MONAI's FlexibleUNet": "flexible-unet",
     "landmarker: our network with its ImageNet encoder": "our-network",
-    "landmarker: our network with its ImageNet encoder, cross-entropy": "our-network-nll",
+    BEST_PEER: "our-network-nll",
 }
 PEERS = tuple(RECIPES)
 

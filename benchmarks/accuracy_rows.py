@@ -57,6 +57,8 @@ ABLATION = (
     "re-weighted BCE",
     "re-weighted BCE, paper's steps",
 )
+BEST_HEATMAP = "Gaussian heat-map, MSE, k = 20"
+HOURGLASS = "KNEEL's hourglass"
 ONE_SHOT = "one-shot: CC2D"
 TPL = "one-shot: CC2D, then a U-Net on its pseudo-labels"
 ROWS: dict[str, Row] = {
@@ -64,10 +66,8 @@ ROWS: dict[str, Row] = {
     "the paper's recipe": Row(overrides=paper, configs=("paper",)),
     "Gaussian heat-map, MSE, k = 5": of_heatmap(5.0),
     "Gaussian heat-map, MSE, k = 10": of_heatmap(10.0),
-    "Gaussian heat-map, MSE, k = 20": of_heatmap(20.0),
+    BEST_HEATMAP: of_heatmap(20.0),
     "Gaussian heat-map, MSE, k = 10, no shape prior": of_heatmap(10.0, prior=False),
-    "KNEEL's hourglass": Row(configs=("hourglass",)),
+    HOURGLASS: Row(configs=("hourglass",)),
     ONE_SHOT: Row(bundle="one_shot"),
 }
-# Rows of the curve over the number of training images.
-CURVE = (DEFAULT, "Gaussian heat-map, MSE, k = 10")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from accuracy_data import isbi, subset
-from accuracy_rows import CURVE, DEFAULT, ROWS, TPL
+from accuracy_rows import DEFAULT, ROWS, TPL
 from accuracy_run import Task
 from accuracy_table import HEAD, against_peer, table
 from speed_data import make_dataset
@@ -70,8 +70,13 @@ def test_schedules_follow_the_number_of_epochs():
         schedule = ROWS["paper's steps 65 to 5"].overrides(epochs, 256)["schedule"]
         assert schedule["every"] == epochs // 7
         assert ROWS["the paper's recipe"].overrides(epochs, 128)["spatial_size"] == [128, 128]
-    assert set(CURVE) <= set(ROWS)
     assert TPL not in ROWS
+
+
+def test_every_data_set_has_known_rows_once():
+    for names in accuracy.ROWS_OF.values():
+        assert set(names) <= set(accuracy.NAMES)
+        assert len(set(names)) == len(names)
 
 
 def predictions(path, lines):
