@@ -22,7 +22,7 @@ class ShapePriorCodec:
     log(confidence) - distance / 2 among those that are plausible and hold at least `least` confidence; without one, to
     the mean the others imply. Confidence becomes what the network itself gives to the new place, so it drops in both
     cases; presence stays. A mean outside the image is not used: the network saw no such place, and its own stays.
-    Every other point is bit for bit the wrapped codec's.
+    Every other point is bit for bit the wrapped codec's, and so is one of which the prior knows nothing.
 
     Args:
         codec: decodes, and names candidates.
@@ -88,18 +88,20 @@ class ShapePriorCodec:
         """
         decoded = self.codec.decode(logits)
         landmarks = decoded.points.shape[-2]
-        if landmarks != len(self.prior.mean):
-            raise ConfigError(f"the shape prior knows {len(self.prior.mean)} landmarks, the network gives {landmarks}")
+        if landmarks != self.prior.landmarks:
+            raise ConfigError(f"the shape prior is of {self.prior.landmarks} landmarks, the network gives {landmarks}")
         points = decoded.points.reshape(-1, landmarks, 2)
         pixel = max(logits.shape[-2:]) / 512
-        judgement = self.prior.judge(points, self.noise * pixel, self.limit)
-        suspect = ~judgement.trusted & (decoded.confidence.reshape(-1, landmarks).cpu() <= self.trust)
-        image, landmark = torch.nonzero(suspect, as_tuple=True)
+        known = torch.tensor(self.prior.known)
+        judgement = self.prior.judge(points.cpu()[:, known], self.noise * pixel, self.limit)
+        confidence = decoded.confidence.reshape(-1, landmarks).cpu()[:, known]
+        image, number = torch.nonzero(~judgement.trusted & (confidence <= self.trust), as_tuple=True)
         if not len(image):
             return decoded
+        landmark = known[number]
         maps = logits.flatten(0, -4) if logits.ndim > 3 else logits[None]
         maps = maps[image.to(logits.device), landmark.to(logits.device)]
-        place, inside = self._place(maps, judgement, image, landmark)
+        place, inside = self._place(maps, judgement, image, number)
         place = place.to(points)
         image, landmark, inside = (index.to(points.device) for index in (image, landmark, inside))
         new, sure = points.clone(), decoded.confidence.reshape(-1, landmarks).clone()
@@ -109,17 +111,17 @@ class ShapePriorCodec:
         shape = decoded.confidence.shape
         return Decoded(new.reshape(*shape, 2), sure.reshape(shape), decoded.presence)
 
-    def _place(self, maps: Tensor, judgement: Judgement, image: Tensor, landmark: Tensor) -> tuple[Tensor, Tensor]:
-        """Where the suspects (F maps) go, (F, 2), and whether that is within the image, (F,)."""
+    def _place(self, maps: Tensor, judgement: Judgement, image: Tensor, number: Tensor) -> tuple[Tensor, Tensor]:
+        """Where the suspects (F maps; `number` among those judged) go, (F, 2), and whether that is within the image."""
         found = self.codec.candidates(maps, self.count)
         where = found.points.to("cpu", torch.float64)
         confidence = found.confidence.to("cpu", torch.float64)
-        distance = judgement.distance_of(image, landmark, where)
+        distance = judgement.distance_of(image, number, where)
         score = confidence.clamp(min=1e-30).log() - distance / 2
         allowed = (distance <= self.limit) & (confidence >= self.least)
         best = torch.where(allowed, score, -torch.inf).argmax(-1)
         peak = where[torch.arange(len(where)), best]
-        place = torch.where(allowed.any(-1)[:, None], peak, judgement.mean[image, landmark])
+        place = torch.where(allowed.any(-1)[:, None], peak, judgement.mean[image, number])
         last = torch.tensor(maps.shape[-2:], dtype=place.dtype) - 1
         return place, ((place >= 0) & (place <= last)).all(-1)
 

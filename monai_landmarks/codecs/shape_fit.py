@@ -1,4 +1,4 @@
-"""A Gaussian over aligned shapes some of whose points are missing."""
+"""A Gaussian over aligned shapes some of whose points are missing, and what it says of some points given others."""
 
 from __future__ import annotations
 
@@ -101,3 +101,32 @@ def _shrunk(error: Tensor, unknown: Tensor) -> Tensor:
     share = float((squares[apart].sum() / count / correlation[apart].square().sum().clamp(min=1e-12)).clamp(0, 1))
     shrunk = covariance * (1 - share * apart)
     return shrunk + FLOOR**2 * torch.eye(len(deviation), dtype=error.dtype)
+
+
+def conditionals(total: Tensor, error: Tensor, used: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean (B, K, 2) and covariance (B, K, 2, 2) of each point given the used ones other than itself.
+
+    Args:
+        total: covariances (B, 2K, 2K).
+        error: deviations from the mean (B, K, 2).
+        used: (B, K), True for a point to condition on.
+    """
+    batch, count = used.shape
+    mask = used.repeat_interleave(2, -1).to(total.dtype)
+    both = mask[:, :, None] * mask[:, None, :]
+    precision = torch.linalg.inv(total * both + torch.diag_embed(1 - mask)) * both
+    weights = (precision @ (mask * error.flatten(1))[..., None])[..., 0]
+    gain = total @ precision
+    expected = (total @ weights[..., None])[..., 0].view(batch, count, 2)
+    covariance = _blocks(total) - _blocks(gain @ total)
+    # A point that is itself used must not speak for itself: leave it out, by its block of the precision.
+    own = torch.where(used[..., None, None], _blocks(precision), torch.eye(2, dtype=total.dtype))
+    left_out = torch.linalg.inv(own)
+    without = error - (left_out @ weights.view(batch, count, 2, 1))[..., 0]
+    return torch.where(used[..., None], without, expected), torch.where(used[..., None, None], left_out, covariance)
+
+
+def _blocks(matrix: Tensor) -> Tensor:
+    """The (B, K, 2, 2) blocks on the diagonal of (B, 2K, 2K)."""
+    batch, size = matrix.shape[:2]
+    return matrix.view(batch, size // 2, 2, size // 2, 2).diagonal(dim1=1, dim2=3).permute(0, 3, 1, 2)

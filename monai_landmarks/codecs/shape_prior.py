@@ -7,21 +7,21 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from monai_landmarks.codecs.shape_fit import fit_gaussian
+from monai_landmarks.codecs.shape_fit import conditionals, fit_gaussian
 from monai_landmarks.codecs.shape_pose import Pose, least_squares_pose, pose_directions, robust_pose
 from monai_landmarks.data.dataset import LandmarkDataset
 from monai_landmarks.errors import ConfigError
 
 MINIMUM_LANDMARKS = 4
-# Shapes to fit on, and shapes that every landmark is in: each of the five folds of the check holds one out. The fewer
-# there are, the larger the inflation, and the rarer a point is called implausible.
+# Shapes to fit on, and shapes that a landmark must be in to be known: each of the five folds of the check holds one out.
+# The fewer there are, the larger the inflation, and the rarer a point is called implausible.
 MINIMUM_SHAPES = 5
 # The pose's standard deviation in the model's frame, whose shapes have the size 1: no pose is unlikely.
 FREE_POSE = 10.0
@@ -76,47 +76,54 @@ class ShapePrior:
         inflation: factor on the covariance that makes held-out training shapes follow the chi-square law.
         shapes: how many it was fitted on.
         reflection: whether a shape may be the mean's mirror image, as left and right limbs are.
+        known: the K landmarks' numbers in the scheme, rising; None for all.
+        landmarks: how many the scheme has; None for K.
     """
 
     def __init__(
-        self, mean: Tensor, covariance: Tensor, inflation: float, shapes: int, reflection: bool = False
+        self,
+        mean: Tensor,
+        covariance: Tensor,
+        inflation: float,
+        shapes: int,
+        reflection: bool = False,
+        known: Sequence[int] | None = None,
+        landmarks: int | None = None,
     ) -> None:
         self.mean = mean.double()
         self.covariance = covariance.double()
         self.inflation = inflation
         self.shapes = shapes
         self.reflection = reflection
+        self.known = list(range(len(mean)) if known is None else known)
+        self.landmarks = len(mean) if landmarks is None else landmarks
 
     @classmethod
     def fit(cls, points: np.ndarray | Tensor, reflection: bool = False) -> ShapePrior:
-        """Fit on training points (N, K, 2), original pixels (isotropic), NaN where unlabelled or absent.
+        """Fit on training points (N, L, 2), original pixels (isotropic), NaN where unlabelled or absent.
 
-        Allow a `reflection` where a landmark has one name on both sides of the body (a knee's medial condyle); with
-        left/right pairs it would excuse swapped sides.
+        A landmark in fewer than five of the shapes is left out: it is neither judged nor heard. Allow a `reflection`
+        where a landmark has one name on both sides of the body (a knee's medial condyle); with left/right pairs it
+        would excuse swapped sides.
 
         Raises:
-            ConfigError: fewer than four landmarks, fewer than five shapes with at least half of their landmarks, a
-                landmark in fewer than five of them, or shapes that no one Gaussian describes: more than 1 % of the
-                points of held-out shapes would be called implausible.
+            ConfigError: fewer than four landmarks that are known, fewer than five shapes with at least half of them, or
+                shapes that no one Gaussian describes: more than 1 % of the points of held-out shapes would be called
+                implausible.
         """
         shapes = torch.as_tensor(np.asarray(points, dtype=np.float64))
-        count = shapes.shape[1]
-        if count < MINIMUM_LANDMARKS:
-            raise ConfigError(f"shape prior: {count} landmarks have no shape to judge by; {MINIMUM_LANDMARKS} do")
-        seen = torch.isfinite(shapes).all(-1)
-        shapes = shapes[seen.sum(1) >= max(3, count / 2)]
-        if len(shapes) < MINIMUM_SHAPES:
+        landmarks = shapes.shape[1]
+        if landmarks < MINIMUM_LANDMARKS:
+            raise ConfigError(f"shape prior: {landmarks} landmarks have no shape to judge by; {MINIMUM_LANDMARKS} do")
+        shapes, known = _well_known(shapes)
+        if len(known) < MINIMUM_LANDMARKS:
             raise ConfigError(
-                f"shape prior: {len(shapes)} training images have at least half of the landmarks, {MINIMUM_SHAPES} are "
-                "needed; annotate more, or train without a prior"
-            )
-        rare = torch.nonzero(torch.isfinite(shapes).all(-1).sum(0) < MINIMUM_SHAPES).flatten().tolist()
-        if rare:
-            raise ConfigError(
-                f"shape prior: landmarks number {rare} are in fewer than {MINIMUM_SHAPES} training images"
+                f"shape prior: {len(known)} of {landmarks} landmarks are in at least {MINIMUM_SHAPES} training images "
+                f"together with half of the others, {MINIMUM_LANDMARKS} are needed; annotate more, or train without a prior"
             )
         mean, covariance = fit_gaussian(shapes, reflection)
-        return cls(mean, covariance, _checked_inflation(shapes, reflection), len(shapes), reflection)
+        inflation = _checked_inflation(shapes, reflection)
+        return cls(mean, covariance, inflation, len(shapes), reflection, known.tolist(), landmarks)
 
     def settings(self) -> dict[str, Any]:
         """Plain numbers and lists, for metadata.json; the covariance's lower triangle row by row."""
@@ -127,6 +134,8 @@ class ShapePrior:
             "inflation": self.inflation,
             "shapes": self.shapes,
             "reflection": self.reflection,
+            "known": self.known,
+            "landmarks": self.landmarks,
         }
 
     @classmethod
@@ -146,9 +155,14 @@ class ShapePrior:
             lower = torch.zeros(size, size, dtype=torch.float64)
             lower[rows, columns] = entries
             covariance = lower + lower.T - lower.diag().diag()
-            # Priors noted before there were reflections have no such entry.
+            # Older priors have none of these entries: no reflection, all landmarks known.
             reflection = bool(settings.get("reflection", False))
-            return cls(mean, covariance, settings["inflation"], settings["shapes"], reflection)
+            known = [int(number) for number in settings.get("known", range(len(mean)))]
+            landmarks = int(settings.get("landmarks", len(mean)))
+            rising = known == sorted(set(known)) and min(known, default=-1) >= 0
+            if len(known) != len(mean) or not rising or known[-1] >= landmarks:
+                raise ValueError(f"{known} are no {len(mean)} of {landmarks} landmarks")
+            return cls(mean, covariance, settings["inflation"], settings["shapes"], reflection, known, landmarks)
         except (KeyError, RuntimeError, TypeError, ValueError) as error:
             raise ConfigError(f"shape_prior in the model's metadata.json is damaged ({error}); train again") from None
 
@@ -202,33 +216,19 @@ class ShapePrior:
         return known + noise[:, None, None] ** 2 * torch.eye(len(known), dtype=known.dtype)
 
 
-def conditionals(total: Tensor, error: Tensor, used: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean (B, K, 2) and covariance (B, K, 2, 2) of each point given the used ones other than itself.
+def _well_known(shapes: Tensor) -> tuple[Tensor, Tensor]:
+    """The landmarks in enough shapes, and shapes (N, K, 2) of these alone with at least half of them.
 
-    Args:
-        total: covariances (B, 2K, 2K).
-        error: deviations from the mean (B, K, 2).
-        used: (B, K), True for a point to condition on.
+    Each depends on the other, so they are left out by turns until all that stay are enough.
     """
-    batch, count = used.shape
-    mask = used.repeat_interleave(2, -1).to(total.dtype)
-    both = mask[:, :, None] * mask[:, None, :]
-    precision = torch.linalg.inv(total * both + torch.diag_embed(1 - mask)) * both
-    weights = (precision @ (mask * error.flatten(1))[..., None])[..., 0]
-    gain = total @ precision
-    expected = (total @ weights[..., None])[..., 0].view(batch, count, 2)
-    covariance = _blocks(total) - _blocks(gain @ total)
-    # A point that is itself used must not speak for itself: leave it out, by its block of the precision.
-    own = torch.where(used[..., None, None], _blocks(precision), torch.eye(2, dtype=total.dtype))
-    left_out = torch.linalg.inv(own)
-    without = error - (left_out @ weights.view(batch, count, 2, 1))[..., 0]
-    return torch.where(used[..., None], without, expected), torch.where(used[..., None, None], left_out, covariance)
-
-
-def _blocks(matrix: Tensor) -> Tensor:
-    """The (B, K, 2, 2) blocks on the diagonal of (B, 2K, 2K)."""
-    batch, size = matrix.shape[:2]
-    return matrix.view(batch, size // 2, 2, size // 2, 2).diagonal(dim1=1, dim2=3).permute(0, 3, 1, 2)
+    known = torch.arange(shapes.shape[1])
+    while True:
+        seen = torch.isfinite(shapes).all(-1)
+        often = seen.sum(0) >= MINIMUM_SHAPES
+        full = seen[:, often].sum(1) >= max(3, int(often.sum()) / 2)
+        if often.all() and full.all():
+            return shapes, known
+        shapes, known = shapes[full][:, often], known[often]
 
 
 class _Fold(NamedTuple):
@@ -286,7 +286,10 @@ def training_prior(dataset: LandmarkDataset, reader: str = "mean") -> ShapePrior
     points = [item["points"][0] for item in dataset.datalist("training", reader)]
     reflection = not any(landmark.pair for landmark in dataset.scheme.landmarks)
     try:
-        return ShapePrior.fit(np.reshape(points, (-1, len(dataset.names), 2)), reflection)
+        prior = ShapePrior.fit(np.reshape(points, (-1, len(dataset.names), 2)), reflection)
     except ConfigError as error:
         logger.info("Decoding goes without a shape prior: %s", error)
         return None
+    if rare := [name for number, name in enumerate(dataset.names) if number not in prior.known]:
+        logger.info("The shape prior leaves out what is in fewer than %d images: %s", MINIMUM_SHAPES, ", ".join(rare))
+    return prior

@@ -16,8 +16,8 @@ from monai_landmarks.codecs.decode import (
     codec_settings,
 )
 from monai_landmarks.codecs.shape_codec import ShapePriorCodec, with_prior
-from monai_landmarks.codecs.shape_fit import fit_gaussian
-from monai_landmarks.codecs.shape_prior import ShapePrior, conditionals, training_prior
+from monai_landmarks.codecs.shape_fit import conditionals, fit_gaussian
+from monai_landmarks.codecs.shape_prior import ShapePrior, training_prior
 from monai_landmarks.data.dataset import LandmarkDataset, load_dataset
 from monai_landmarks.errors import ConfigError
 from monai_landmarks.transforms.shapes import Gaussian, point_regions
@@ -229,18 +229,54 @@ def test_settings_without_a_prior_load_as_before(plain):
 def test_what_no_prior_can_be_made_of_is_refused(prior, plain):
     with pytest.raises(ConfigError, match="3 landmarks have no shape"):
         ShapePrior.fit(make_shapes(40, landmarks=3))
-    with pytest.raises(ConfigError, match=r"4 training images .* 5 are needed"):
+    with pytest.raises(ConfigError, match=r"0 of 8 landmarks are in at least 5 training images"):
         ShapePrior.fit(make_shapes(4))
     rare = make_shapes(40)
-    rare[4:, 6] = np.nan
-    with pytest.raises(ConfigError, match=r"landmarks number \[6\]"):
+    rare[4:, :5] = np.nan
+    with pytest.raises(ConfigError, match=r"3 of 8 landmarks .* 4 are needed"):
         ShapePrior.fit(rare)
-    with pytest.raises(ConfigError, match="damaged"):
-        ShapePrior.from_settings({**prior.settings(), "covariance": [1.0]})
-    with pytest.raises(ConfigError, match="knows 8 landmarks, the network gives 2"):
+    damage = [{"covariance": [1.0]}, {"known": [0, 1]}, {"known": [0, 1, 2, 3, 4, 5, 6, 8]}, {"known": [0] * 8}]
+    damage += [{"landmarks": 7}, {"known": "all"}, {"known": [*range(-1, 7)]}]
+    for entries in damage:
+        with pytest.raises(ConfigError, match="damaged"):
+            ShapePrior.from_settings({**prior.settings(), **entries})
+    with pytest.raises(ConfigError, match="is of 8 landmarks, the network gives 2"):
         ShapePriorCodec(plain, prior).decode(torch.zeros(2, 32, 32))
     with pytest.raises(ConfigError, match="level must lie"):
         ShapePriorCodec(plain, prior, level=0.0)
+
+
+def test_a_rare_landmark_is_neither_judged_nor_heard(plain, caplog):
+    shapes = make_shapes(40)
+    shapes[4:, 1] = np.nan
+    with caplog.at_level(logging.INFO, "monai_landmarks"):
+        prior = training_prior(dataset_of(shapes))
+    assert "leaves out what is in fewer than 5 images: p1" in caplog.text
+    assert prior.known == [0, 2, 3, 4, 5, 6, 7]
+    without = ShapePrior.fit(np.delete(make_shapes(40), 1, 1), reflection=True)
+    torch.testing.assert_close(prior.mean, without.mean)
+    torch.testing.assert_close(prior.covariance, without.covariance)
+    codec = codec_from(json.loads(json.dumps(codec_settings(ShapePriorCodec(plain, prior)))))
+    # Both a landmark after it and the unknown one itself lie in a corner.
+    truth = in_network(make_shapes(1, seed=3)[0])
+    broken = truth.clone()
+    broken[[1, 5]] = torch.tensor([[4.0, 5.0], [90.0, 4.0]])
+    found, own = codec.decode(log_maps(logits_at(broken))), plain.decode(log_maps(logits_at(broken)))
+    rest = [0, 1, 2, 3, 4, 6, 7]
+    assert torch.equal(found.points[rest], own.points[rest])
+    assert torch.equal(found.confidence[rest], own.confidence[rest])
+    assert (found.points[5] - truth[5]).norm() < 0.2 * (own.points[5] - truth[5]).norm()
+
+
+def test_what_is_left_out_and_the_shapes_that_stay_are_settled_together():
+    """Five images see little else than a landmark that is in no other: neither it nor they can be used."""
+    shapes = make_shapes(17)
+    shapes[:6, 3:] = np.nan
+    shapes[6:, 0] = np.nan
+    prior = ShapePrior.fit(shapes)
+    assert prior.known == [1, 2, 3, 4, 5, 6, 7]
+    assert prior.shapes == 11
+    assert prior.landmarks == 8
 
 
 def test_a_small_data_set_goes_without_and_the_log_says_why(blobs, plain, caplog):
@@ -317,11 +353,15 @@ def test_swapped_sides_are_caught_where_there_are_pairs():
     assert (prior.judge(swapped, 0.5, 18.4).distance > 18.4).sum(1).min() >= 2
 
 
-def test_settings_of_before_reflections_load_without_one():
+def test_settings_of_earlier_versions_load():
     settings = ShapePrior.fit(mirrored(make_shapes(80)), reflection=True).settings()
     assert ShapePrior.from_settings(settings).reflection
-    del settings["reflection"]
-    assert not ShapePrior.from_settings(settings).reflection
+    for entry in ("reflection", "known", "landmarks"):
+        del settings[entry]
+    older = ShapePrior.from_settings(settings)
+    assert not older.reflection
+    assert older.known == list(range(8))
+    assert older.landmarks == 8
 
 
 def test_candidates_are_peaks_not_flanks(plain):
