@@ -185,11 +185,11 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, help="training of a row")
     parser.add_argument("--longer-side", type=int, help="of the input")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--list", action="store_true", help="print the rows' names")
+    parser.add_argument("--list", action="store_true", help="print the names of each data set's rows")
     parser.add_argument("--tiny", action="store_true", help="four rows on simulated images in small, to see it work")
     given = parser.parse_args()
     if given.list:
-        print("\n".join(NAMES))
+        print("\n".join(f"{name}: {', '.join(repr(row) for row in rows)}" for name, rows in ROWS_OF.items()))
         return
     changes = {name: getattr(given, name) for name in ("minutes", "longer_side") if getattr(given, name) is not None}
     if given.rows or given.curve:

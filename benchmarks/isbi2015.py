@@ -162,12 +162,16 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=24)
     parser.add_argument("--second-epochs", type=int, default=24, help="0: one pass alone")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--tiny", action="store_true", help="an epoch each of small images, to see it work")
+    parser.add_argument(
+        "--tiny",
+        action="store_true",
+        help="an epoch of each pass on small images, whatever else is given, to see it work",
+    )
     given = parser.parse_args()
-    passes = {"first pass": {"max_epochs": given.epochs}, "second pass": {"max_epochs": given.second_epochs}}
-    if given.tiny:
-        passes = TINY
-    seeded = {name: {**entries, "seed": given.seed} for name, entries in passes.items() if entries["max_epochs"]}
+    passes: dict[str, dict[str, Any]] = {"first pass": {"max_epochs": given.epochs}}
+    if given.second_epochs:
+        passes["second pass"] = {"max_epochs": given.second_epochs}
+    seeded = {name: {**entries, "seed": given.seed} for name, entries in (TINY if given.tiny else passes).items()}
     print("\n".join(table(run(given.data, given.output, given.stage, seeded))))
 
 

@@ -20,9 +20,10 @@ from monai_landmarks.data.dataset import LandmarkDataset
 from monai_landmarks.errors import ConfigError
 
 MINIMUM_LANDMARKS = 4
-# Shapes to fit on, and shapes that a landmark must be in to be known: each of the five folds of the check holds one out.
-# The fewer there are, the larger the inflation, and the rarer a point is called implausible.
+# Shapes that a landmark must be in to be known: each of the five folds of the check holds one out. The fewer shapes,
+# the larger the inflation, and the rarer a point is called implausible; of a landmark rare among many it tells nothing.
 MINIMUM_SHAPES = 5
+MINIMUM_SHARE = 0.25
 # The pose's standard deviation in the model's frame, whose shapes have the size 1: no pose is unlikely.
 FREE_POSE = 10.0
 ROUNDS = 12
@@ -102,14 +103,13 @@ class ShapePrior:
     def fit(cls, points: np.ndarray | Tensor, reflection: bool = False) -> ShapePrior:
         """Fit on training points (N, L, 2), original pixels (isotropic), NaN where unlabelled or absent.
 
-        A landmark in fewer than five of the shapes is left out: it is neither judged nor heard. Allow a `reflection`
-        where a landmark has one name on both sides of the body (a knee's medial condyle); with left/right pairs it
-        would excuse swapped sides.
+        A landmark that fewer than five or fewer than a quarter of the shapes have is left out: it is neither judged nor
+        heard. A shape with fewer than half of the others does not count. Allow a `reflection` where a landmark has one
+        name on both sides of the body (a knee's medial condyle); with left/right pairs it would excuse swapped sides.
 
         Raises:
-            ConfigError: fewer than four landmarks that are known, fewer than five shapes with at least half of them, or
-                shapes that no one Gaussian describes: more than 1 % of the points of held-out shapes would be called
-                implausible.
+            ConfigError: fewer than four landmarks stay, or no one Gaussian describes the shapes: more than 1 % of the
+                points of held-out shapes would be called implausible.
         """
         shapes = torch.as_tensor(np.asarray(points, dtype=np.float64))
         landmarks = shapes.shape[1]
@@ -118,8 +118,8 @@ class ShapePrior:
         shapes, known = _well_known(shapes)
         if len(known) < MINIMUM_LANDMARKS:
             raise ConfigError(
-                f"shape prior: {len(known)} of {landmarks} landmarks are in at least {MINIMUM_SHAPES} training images "
-                f"together with half of the others, {MINIMUM_LANDMARKS} are needed; annotate more, or train without a prior"
+                f"shape prior: {len(known)} of {landmarks} landmarks are in at least {MINIMUM_SHAPES} training images, "
+                f"and in a quarter of them; {MINIMUM_LANDMARKS} are needed; annotate more, or train without a prior"
             )
         mean, covariance = fit_gaussian(shapes, reflection)
         inflation = _checked_inflation(shapes, reflection)
@@ -147,23 +147,25 @@ class ShapePrior:
         """
         try:
             mean = torch.tensor(settings["mean"], dtype=torch.float64)
-            size = mean.numel()
-            rows, columns = torch.tril_indices(size, size)
             entries = torch.tensor(settings["covariance"], dtype=torch.float64)
-            if len(entries) != len(rows):
-                raise ValueError(f"{len(entries)} covariances for {size // 2} landmarks")
-            lower = torch.zeros(size, size, dtype=torch.float64)
-            lower[rows, columns] = entries
-            covariance = lower + lower.T - lower.diag().diag()
+            size = mean.numel()
+            if mean.ndim != 2 or mean.shape[1] != 2 or len(mean) < MINIMUM_LANDMARKS:
+                raise ValueError(f"a mean shape of {tuple(mean.shape)}")
+            if entries.shape != (size * (size + 1) // 2,):
+                raise ValueError(f"{tuple(entries.shape)} covariances for {len(mean)} landmarks")
+            inflation = float(settings["inflation"])
+            if not (mean.isfinite().all() and entries.isfinite().all() and 1 <= inflation < math.inf):
+                raise ValueError("numbers that are none")
             # Older priors have none of these entries: no reflection, all landmarks known.
             reflection = bool(settings.get("reflection", False))
-            known = [int(number) for number in settings.get("known", range(len(mean)))]
-            landmarks = int(settings.get("landmarks", len(mean)))
-            rising = known == sorted(set(known)) and min(known, default=-1) >= 0
-            if len(known) != len(mean) or not rising or known[-1] >= landmarks:
+            known = settings.get("known", list(range(len(mean))))
+            landmarks = settings.get("landmarks", len(mean))
+            rising = all(type(number) is int for number in (landmarks, *known)) and known == sorted(set(known))
+            if len(known) != len(mean) or not rising or not 0 <= known[0] <= known[-1] < landmarks:
                 raise ValueError(f"{known} are no {len(mean)} of {landmarks} landmarks")
-            return cls(mean, covariance, settings["inflation"], settings["shapes"], reflection, known, landmarks)
-        except (KeyError, RuntimeError, TypeError, ValueError) as error:
+            covariance = _symmetric(entries, size)
+            return cls(mean, covariance, inflation, settings["shapes"], reflection, known, landmarks)
+        except (KeyError, OverflowError, RuntimeError, TypeError, ValueError) as error:
             raise ConfigError(f"shape_prior in the model's metadata.json is damaged ({error}); train again") from None
 
     def judge(self, points: Tensor, noise: float, limit: float) -> Judgement:
@@ -216,15 +218,23 @@ class ShapePrior:
         return known + noise[:, None, None] ** 2 * torch.eye(len(known), dtype=known.dtype)
 
 
-def _well_known(shapes: Tensor) -> tuple[Tensor, Tensor]:
-    """The landmarks in enough shapes, and shapes (N, K, 2) of these alone with at least half of them.
+def _symmetric(entries: Tensor, size: int) -> Tensor:
+    """The (size, size) matrix of which `entries` are the lower triangle, row by row."""
+    rows, columns = torch.tril_indices(size, size)
+    lower = torch.zeros(size, size, dtype=torch.float64)
+    lower[rows, columns] = entries
+    return lower + lower.T - lower.diag().diag()
 
-    Each depends on the other, so they are left out by turns until all that stay are enough.
+
+def _well_known(shapes: Tensor) -> tuple[Tensor, Tensor]:
+    """Shapes (N, K, 2) of the landmarks that enough of them have, each with at least half of these; and their numbers.
+
+    Which landmarks depends on the shapes and the other way round, so they are left out by turns until all can stay.
     """
     known = torch.arange(shapes.shape[1])
     while True:
         seen = torch.isfinite(shapes).all(-1)
-        often = seen.sum(0) >= MINIMUM_SHAPES
+        often = seen.sum(0) >= max(MINIMUM_SHAPES, MINIMUM_SHARE * len(shapes))
         full = seen[:, often].sum(1) >= max(3, int(often.sum()) / 2)
         if often.all() and full.all():
             return shapes, known
@@ -255,13 +265,22 @@ def _held_out(shapes: Tensor, reflection: bool, fold: Tensor) -> _Fold:
     return _Fold(prior, points, seen, distances)
 
 
+def _fold_numbers(seen: Tensor, folds: int) -> Tensor:
+    """Fold (N,) of each shape; those with a rare landmark of `seen` (N, K) are dealt out first, so no fold has all."""
+    rank = seen.sum(0).argsort(stable=True).argsort()
+    rarest = torch.where(seen, rank, seen.shape[1]).amin(1)
+    number = torch.empty(len(seen), dtype=torch.long)
+    number[rarest.argsort(stable=True)] = torch.arange(len(seen)) % folds
+    return number
+
+
 def _checked_inflation(shapes: Tensor, reflection: bool, folds: int = 5) -> float:
     """Ratio of the 99th percentile of held-out shapes' squared distances to that of the chi-square law, at least 1.
 
     Raises:
         ConfigError: with that inflation the decoder would call too many true points of held-out shapes implausible.
     """
-    number = torch.arange(len(shapes)) % folds
+    number = _fold_numbers(torch.isfinite(shapes).all(-1), folds)
     parts = [_held_out(shapes, reflection, number == fold) for fold in range(folds)]
     inflation = max(1.0, float(torch.cat([part.distances for part in parts]).quantile(0.99)) / (-2 * math.log(0.01)))
     wrong = total = 0
@@ -291,5 +310,5 @@ def training_prior(dataset: LandmarkDataset, reader: str = "mean") -> ShapePrior
         logger.info("Decoding goes without a shape prior: %s", error)
         return None
     if rare := [name for number, name in enumerate(dataset.names) if number not in prior.known]:
-        logger.info("The shape prior leaves out what is in fewer than %d images: %s", MINIMUM_SHAPES, ", ".join(rare))
+        logger.info("The shape prior leaves out what too few of its %d images show: %s", prior.shapes, ", ".join(rare))
     return prior

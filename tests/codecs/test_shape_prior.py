@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from monai_landmarks.codecs import shape_prior
 from monai_landmarks.codecs.decode import (
     ArgmaxCodec,
     Bernoulli,
@@ -235,15 +236,67 @@ def test_what_no_prior_can_be_made_of_is_refused(prior, plain):
     rare[4:, :5] = np.nan
     with pytest.raises(ConfigError, match=r"3 of 8 landmarks .* 4 are needed"):
         ShapePrior.fit(rare)
-    damage = [{"covariance": [1.0]}, {"known": [0, 1]}, {"known": [0, 1, 2, 3, 4, 5, 6, 8]}, {"known": [0] * 8}]
-    damage += [{"landmarks": 7}, {"known": "all"}, {"known": [*range(-1, 7)]}]
-    for entries in damage:
-        with pytest.raises(ConfigError, match="damaged"):
-            ShapePrior.from_settings({**prior.settings(), **entries})
     with pytest.raises(ConfigError, match="is of 8 landmarks, the network gives 2"):
         ShapePriorCodec(plain, prior).decode(torch.zeros(2, 32, 32))
     with pytest.raises(ConfigError, match="level must lie"):
         ShapePriorCodec(plain, prior, level=0.0)
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"mean": [0.0] * 16},
+        {"mean": [[]] * 8, "covariance": []},
+        {"mean": [[0.0, 0.0]] * 3, "covariance": [0.0] * 21, "known": [0, 1, 2]},
+        {"mean": [[0.0, 10**400]] * 8},
+        {"mean": [[0.0, math.nan]] * 8},
+        {"mean": [[0.0, 0.0]] * 100_000},
+        {"covariance": [1.0]},
+        {"covariance": [math.inf] * 136},
+        {"inflation": 0.5},
+        {"inflation": math.nan},
+        {"inflation": "much"},
+        {"known": [0, 1]},
+        {"known": [0, 1, 2, 3, 4, 5, 6, 8]},
+        {"known": [0] * 8},
+        {"known": [*range(-1, 7)]},
+        {"known": [0.5, *range(1, 8)]},
+        {"known": "all"},
+        {"known": 8},
+        {"landmarks": 7},
+        {"landmarks": math.inf},
+    ],
+)
+def test_damaged_settings_are_refused(prior, entries):
+    with pytest.raises(ConfigError, match=r"metadata\.json is damaged"):
+        ShapePrior.from_settings({**prior.settings(), **entries})
+
+
+def test_a_landmark_that_every_fifth_image_shows_is_in_every_fold(monkeypatch):
+    shapes = make_shapes(40)
+    shapes[np.arange(40) % 5 > 1, 7] = np.nan
+    shapes[np.arange(40) % 4 > 0, 2] = np.nan
+    fitted = []
+    fit = shape_prior.fit_gaussian
+    monkeypatch.setattr(shape_prior, "fit_gaussian", lambda part, *rest: fitted.append(part) or fit(part, *rest))
+    prior = ShapePrior.fit(shapes)
+    assert prior.known == list(range(8))
+    rare = [torch.isfinite(part[:, [2, 7]]).all(-1).sum(0).tolist() for part in fitted]
+    assert rare[0] == [10, 16]
+    assert all(least >= 8 and other >= 10 for least, other in rare[1:])
+    assert sum(len(part) for part in fitted[1:]) == 4 * 40
+
+
+def test_a_landmark_that_few_of_many_images_show_is_left_out():
+    shapes = make_shapes(60)
+    shapes[14:, 5] = np.nan
+    assert 5 not in ShapePrior.fit(shapes).known
+    # Six complete images more do not cost the others.
+    shapes = make_shapes(60, landmarks=12)
+    shapes[6:, 5:] = np.nan
+    prior = ShapePrior.fit(shapes)
+    assert prior.known == [0, 1, 2, 3, 4]
+    assert prior.shapes == 60
 
 
 def test_a_rare_landmark_is_neither_judged_nor_heard(plain, caplog):
@@ -251,7 +304,7 @@ def test_a_rare_landmark_is_neither_judged_nor_heard(plain, caplog):
     shapes[4:, 1] = np.nan
     with caplog.at_level(logging.INFO, "monai_landmarks"):
         prior = training_prior(dataset_of(shapes))
-    assert "leaves out what is in fewer than 5 images: p1" in caplog.text
+    assert "leaves out what too few of its 40 images show: p1" in caplog.text
     assert prior.known == [0, 2, 3, 4, 5, 6, 7]
     without = ShapePrior.fit(np.delete(make_shapes(40), 1, 1), reflection=True)
     torch.testing.assert_close(prior.mean, without.mean)
@@ -269,7 +322,7 @@ def test_a_rare_landmark_is_neither_judged_nor_heard(plain, caplog):
 
 
 def test_what_is_left_out_and_the_shapes_that_stay_are_settled_together():
-    """Five images see little else than a landmark that is in no other: neither it nor they can be used."""
+    """Six images show three landmarks, one of them in no other image: neither it nor they can be used."""
     shapes = make_shapes(17)
     shapes[:6, 3:] = np.nan
     shapes[6:, 0] = np.nan
