@@ -1,4 +1,4 @@
-"""A Gaussian over aligned shapes some of whose points are missing, and what it says of some points given others."""
+"""A Gaussian over aligned shapes some of whose points are missing: what it is fitted on, and what it says of points."""
 
 from __future__ import annotations
 
@@ -13,6 +13,34 @@ EM_STEPS = 30
 EM_CHANGE = 1e-3
 # Smallest standard deviation of a coordinate, in units of the shape's root mean square radius.
 FLOOR = 1e-3
+# Shapes that a landmark must be in to be known: each of the five folds of the check holds one out. The fewer shapes,
+# the larger the inflation, and the rarer a point is called implausible; of a landmark rare among many it tells nothing.
+MINIMUM_SHAPES = 5
+MINIMUM_SHARE = 0.25
+
+
+def well_known(shapes: Tensor) -> tuple[Tensor, Tensor]:
+    """Shapes (N, K, 2) of the landmarks that enough of them have, each with at least half of these; and their numbers.
+
+    Which landmarks depends on the shapes and the other way round, so they are left out by turns until all can stay.
+    """
+    known = torch.arange(shapes.shape[1])
+    while True:
+        seen = torch.isfinite(shapes).all(-1)
+        often = seen.sum(0) >= max(MINIMUM_SHAPES, MINIMUM_SHARE * len(shapes))
+        full = seen[:, often].sum(1) >= max(3, int(often.sum()) / 2)
+        if often.all() and full.all():
+            return shapes, known
+        shapes, known = shapes[full][:, often], known[often]
+
+
+def fold_numbers(seen: Tensor, folds: int) -> Tensor:
+    """Fold (N,) of each shape; those with a rare landmark of `seen` (N, K) are dealt out first, so no fold has all."""
+    rank = seen.sum(0).argsort(stable=True).argsort()
+    rarest = torch.where(seen, rank, seen.shape[1]).amin(1)
+    number = torch.empty(len(seen), dtype=torch.long)
+    number[rarest.argsort(stable=True)] = torch.arange(len(seen)) % folds
+    return number
 
 
 def fit_gaussian(shapes: Tensor, reflect: bool) -> tuple[Tensor, Tensor]:

@@ -14,16 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from monai_landmarks.codecs.shape_fit import conditionals, fit_gaussian
+from monai_landmarks.codecs.shape_fit import MINIMUM_SHAPES, conditionals, fit_gaussian, fold_numbers, well_known
 from monai_landmarks.codecs.shape_pose import Pose, least_squares_pose, pose_directions, robust_pose
 from monai_landmarks.data.dataset import LandmarkDataset
 from monai_landmarks.errors import ConfigError
 
 MINIMUM_LANDMARKS = 4
-# Shapes that a landmark must be in to be known: each of the five folds of the check holds one out. The fewer shapes,
-# the larger the inflation, and the rarer a point is called implausible; of a landmark rare among many it tells nothing.
-MINIMUM_SHAPES = 5
-MINIMUM_SHARE = 0.25
 # The pose's standard deviation in the model's frame, whose shapes have the size 1: no pose is unlikely.
 FREE_POSE = 10.0
 ROUNDS = 12
@@ -115,7 +111,7 @@ class ShapePrior:
         landmarks = shapes.shape[1]
         if landmarks < MINIMUM_LANDMARKS:
             raise ConfigError(f"shape prior: {landmarks} landmarks have no shape to judge by; {MINIMUM_LANDMARKS} do")
-        shapes, known = _well_known(shapes)
+        shapes, known = well_known(shapes)
         if len(known) < MINIMUM_LANDMARKS:
             raise ConfigError(
                 f"shape prior: {len(known)} of {landmarks} landmarks are in at least {MINIMUM_SHAPES} training images, "
@@ -226,21 +222,6 @@ def _symmetric(entries: Tensor, size: int) -> Tensor:
     return lower + lower.T - lower.diag().diag()
 
 
-def _well_known(shapes: Tensor) -> tuple[Tensor, Tensor]:
-    """Shapes (N, K, 2) of the landmarks that enough of them have, each with at least half of these; and their numbers.
-
-    Which landmarks depends on the shapes and the other way round, so they are left out by turns until all can stay.
-    """
-    known = torch.arange(shapes.shape[1])
-    while True:
-        seen = torch.isfinite(shapes).all(-1)
-        often = seen.sum(0) >= max(MINIMUM_SHAPES, MINIMUM_SHARE * len(shapes))
-        full = seen[:, often].sum(1) >= max(3, int(often.sum()) / 2)
-        if often.all() and full.all():
-            return shapes, known
-        shapes, known = shapes[full][:, often], known[often]
-
-
 class _Fold(NamedTuple):
     """A prior and shapes it has not seen: points (B, K, 2), which of them are known, and how far those are off."""
 
@@ -265,22 +246,13 @@ def _held_out(shapes: Tensor, reflection: bool, fold: Tensor) -> _Fold:
     return _Fold(prior, points, seen, distances)
 
 
-def _fold_numbers(seen: Tensor, folds: int) -> Tensor:
-    """Fold (N,) of each shape; those with a rare landmark of `seen` (N, K) are dealt out first, so no fold has all."""
-    rank = seen.sum(0).argsort(stable=True).argsort()
-    rarest = torch.where(seen, rank, seen.shape[1]).amin(1)
-    number = torch.empty(len(seen), dtype=torch.long)
-    number[rarest.argsort(stable=True)] = torch.arange(len(seen)) % folds
-    return number
-
-
 def _checked_inflation(shapes: Tensor, reflection: bool, folds: int = 5) -> float:
     """Ratio of the 99th percentile of held-out shapes' squared distances to that of the chi-square law, at least 1.
 
     Raises:
         ConfigError: with that inflation the decoder would call too many true points of held-out shapes implausible.
     """
-    number = _fold_numbers(torch.isfinite(shapes).all(-1), folds)
+    number = fold_numbers(torch.isfinite(shapes).all(-1), folds)
     parts = [_held_out(shapes, reflection, number == fold) for fold in range(folds)]
     inflation = max(1.0, float(torch.cat([part.distances for part in parts]).quantile(0.99)) / (-2 * math.log(0.01)))
     wrong = total = 0
