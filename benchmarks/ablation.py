@@ -105,8 +105,12 @@ def rows(epochs: int) -> dict[str, dict[str, Any]]:
         "no intensity augmentation": without(CONTRAST, NOISE),
         "no augmentation": {**without(AFFINE, CONTRAST, NOISE), "mirror_prob": 0.0},
         "stronger geometric augmentation": {
-            f"{AUGMENTATION}#{AFFINE}#rotate_range": 0.25,
-            f"{AUGMENTATION}#{AFFINE}#scale_range": 0.15,
+            f"{AUGMENTATION}#{AFFINE}#rotate": 0.25,
+            f"{AUGMENTATION}#{AFFINE}#scale": 0.15,
+        },
+        "scale and shift along the rows alone": {
+            f"{AUGMENTATION}#{AFFINE}#scale": [0.08, 0.0],
+            f"{AUGMENTATION}#{AFFINE}#translate": [0.0375, 0.0],
         },
         "learning rate 3e-4": {"learning_rate": 3.0e-4},
         "learning rate 2e-3": {"learning_rate": 2.0e-3},

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
-from monai.transforms import Flip, MapTransform, Pad, RandAffined, RandomizableTransform
+from monai.transforms import Flip, MapTransform, Pad, RandomizableTransform
 from torch import Tensor
 
 from monai_landmarks.transforms.regions import squeeze_points
@@ -81,19 +81,17 @@ class RandMirrord(RandomizableTransform, MapTransform):
         return item
 
 
-class RandAffineFloat32d(RandAffined):
-    """MONAI's RandAffined, computed in float32: a radiograph's grey values need no more, and it takes less time.
-
-    RandAffined casts image and grid to float64 and has no argument against it. The affine it tracks is the same, so
-    points follow exactly.
+def tracked(view: Tensor, image: MetaTensor, matrix: Tensor) -> MetaTensor:
+    """A view of an image as a MetaTensor: the image's meta, its affine moved along.
 
     Args:
-        args, kwargs: of RandAffined.
+        view: (C, rows, columns).
+        image: what it shows.
+        matrix: 4x4 float64, from the view's pixels to the image's.
     """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.rand_affine.resampler.dtype = np.float32
+    meta = {key: value for key, value in image.meta.items() if key != "affine"}
+    meta["spatial_shape"] = np.asarray(view.shape[-2:])
+    return MetaTensor(view, affine=image.affine.to(torch.float64).cpu() @ matrix, meta=meta)
 
 
 def image_affine(image: MetaTensor) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from monai.data import MetaTensor
@@ -14,6 +13,7 @@ from torch import Tensor
 from monai_landmarks.data.radiograph import LARGEST
 from monai_landmarks.data.spacing import needed_spacing
 from monai_landmarks.errors import ReadError
+from monai_landmarks.transforms.geometry import tracked
 
 # Shares of the pixels that are cut off: the film's dark surround, and markers or implants.
 PERCENTILES = (0.05, 0.99)
@@ -56,7 +56,7 @@ def spaced_view(
         cut = _cut(image.as_tensor(), bounds, start, extent)
         resized = F.interpolate(cut[None], tuple(view.shape[-2:]), mode="bilinear", antialias=True)[0]
         view[:, inside[0], inside[1]] = _scaled(resized[:, inside[0], inside[1]])
-    return _tracked(view.flip(-1) if mirror else view, image, _matrix(start, extent, size, mirror))
+    return tracked(view.flip(-1) if mirror else view, image, _matrix(start, extent, size, mirror))
 
 
 def _inside(start: int, extent: int, length: int, bounds: tuple[int, int]) -> slice:
@@ -98,9 +98,3 @@ def _matrix(start: Sequence[int], extent: Sequence[int], size: Sequence[int], mi
         matrix[1, 3] += matrix[1, 1] * (int(size[1]) - 1)
         matrix[1, 1] *= -1
     return matrix
-
-
-def _tracked(view: Tensor, image: MetaTensor, matrix: Tensor) -> MetaTensor:
-    meta = {key: value for key, value in image.meta.items() if key != "affine"}
-    meta["spatial_shape"] = np.asarray(view.shape[-2:])
-    return MetaTensor(view, affine=image.affine.to(torch.float64).cpu() @ matrix, meta=meta)

@@ -6,10 +6,10 @@ import torch
 from monai.data import MetaTensor
 from monai.transforms import CenterSpatialCropd, Compose, Flipd, RandAffined, RandRotate90d, RandZoomd, Resized, Rotated
 
+from monai_landmarks.transforms.affine import RandAffine2Dd
 from monai_landmarks.transforms.geometry import (
     PadToAspectd,
     PointsFollowImaged,
-    RandAffineFloat32d,
     RandMirrord,
     image_affine,
     move_points,
@@ -48,9 +48,7 @@ TRANSFORMS = {
             PadToAspectd("image", (256, 256)),
             Resized("image", spatial_size=(256, 256), mode="bilinear", anti_aliasing=True),
             RandMirrord("image", mirror=[0], prob=1.0),
-            RandAffineFloat32d(
-                "image", prob=1.0, rotate_range=0.14, scale_range=0.08, translate_range=9, padding_mode="zeros"
-            ),
+            RandAffine2Dd("image", rotate=0.14, scale=0.08, translate=0.0375),
         ]
     ),
 }
@@ -69,25 +67,6 @@ def test_points_follow_the_image(name):
         assert moved["network_points"].shape == (1, 2)
         assert np.abs(moved["network_points"][0].numpy() - centroid(moved["image"])).max() < 0.06
         assert np.array_equal(moved["points"][0, 0], point)
-
-
-def test_the_affine_in_single_precision_is_that_of_monai(monkeypatch):
-    about = {"keys": "image", "prob": 1.0, "rotate_range": 0.2, "scale_range": 0.1, "translate_range": 10.0}
-    sample, used = torch.nn.functional.grid_sample, []
-
-    def spied(image, grid, **settings):
-        used.append({image.dtype, grid.dtype})
-        return sample(image, grid, **settings)
-
-    monkeypatch.setattr(torch.nn.functional, "grid_sample", spied)
-    items = [
-        PointsFollowImaged("points")(affine(**about).set_random_state(5)(blob_item([(90.0, 110.0)], (210, 230))))
-        for affine in (RandAffined, RandAffineFloat32d)
-    ]
-    assert used == [{torch.float64}, {torch.float32}]
-    assert torch.equal(items[0]["network_points"], items[1]["network_points"])
-    assert items[1]["image"].dtype == torch.float32
-    torch.testing.assert_close(items[1]["image"], items[0]["image"], rtol=0, atol=1e-4)
 
 
 def test_the_worked_example_of_the_paper():

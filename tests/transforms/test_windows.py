@@ -4,7 +4,8 @@ import torch
 from monai.data import MetaTensor
 from monai.transforms import Compose
 
-from monai_landmarks.transforms.geometry import PointsFollowImaged, RandAffineFloat32d
+from monai_landmarks.transforms.affine import RandAffine2Dd
+from monai_landmarks.transforms.geometry import PointsFollowImaged
 from monai_landmarks.transforms.windows import RandWindowd
 
 
@@ -26,9 +27,7 @@ def test_the_points_are_where_their_blobs_are_in_the_window(seed):
     chain = Compose(
         [
             RandWindowd("image", window=48, jitter=8),
-            RandAffineFloat32d(
-                "image", prob=1.0, spatial_size=(32, 32), rotate_range=0.2, scale_range=0.1, padding_mode="zeros"
-            ),
+            RandAffine2Dd("image", spatial_size=(32, 32), rotate=0.2, scale=0.1),
             PointsFollowImaged("points"),
         ]
     )
