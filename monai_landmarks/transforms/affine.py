@@ -19,7 +19,7 @@ from monai_landmarks.transforms.geometry import tracked
 class RandAffine2Dd(RandomizableTransform, MapTransform):
     """Rotate, scale and shift an image about its centre and cut `spatial_size` from the middle; bilinear, 0 beyond it.
 
-    Rotation, scales and shifts in this order, as in MONAI's RandAffined, in less than half its time: that one computes
+    Rotation, shifts and scales as MONAI's RandAffined multiplies them, in less than half its time: that one computes
     in float64 and traces the operation for Invertd, which does not undo this one. A single value means both axes; in
     RandAffined it means the rows alone.
 
@@ -83,7 +83,9 @@ def resample(image: MetaTensor, matrix: np.ndarray, size: Sequence[int]) -> Meta
         float32 (C, *size), its affine leading back.
     """
     pixels = image.as_tensor().float()
-    rows, columns = (torch.arange(int(side), dtype=torch.float32) - (int(side) - 1) / 2 for side in size)
+    rows, columns = (
+        torch.arange(side, dtype=torch.float32, device=pixels.device) - (side - 1) / 2 for side in map(int, size)
+    )
     grid = []
     # grid_sample wants (x, y), -1 and 1 at the image's outer edges.
     for axis in (1, 0):

@@ -27,6 +27,7 @@ from monai.utils import convert_to_tensor
 from torch import Tensor
 
 from monai_landmarks.errors import ConfigError
+from monai_landmarks.transforms.geometry import tracked
 from monai_landmarks.transforms.homography import project_image, project_points, shift_matrix
 from monai_landmarks.transforms.views import View
 
@@ -201,5 +202,4 @@ def _projected(image: Tensor, matrix: Tensor) -> Tensor:
     back = torch.eye(4, dtype=torch.float64)
     rows = torch.linalg.inv(matrix)[:2]
     back[:2, :2], back[:2, 3] = rows[:, :2], rows[:, 2]
-    meta = {key: value for key, value in image.meta.items() if key != "affine"}
-    return MetaTensor(moved, affine=image.affine.to(torch.float64).cpu() @ back, meta=meta)
+    return tracked(moved, image, back)
